@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests read the TypeScript sources through the packages' own export condition, so they need no build.
+export default defineConfig({
+  resolve: { conditions: ['@sconelm/source'] },
+  ssr: { resolve: { conditions: ['@sconelm/source'], externalConditions: ['@sconelm/source'] } },
+  test: {
+    include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tools/**/*.test.ts', 'e2e/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
