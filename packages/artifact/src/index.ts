@@ -1,0 +1,14 @@
+/** Files that are whole or absent, checksums, versioned manifests and locks. */
+export { crc32Blocks, defaultBlockBytes, sha256, sha256File, verifyBlocks } from './checksum.js';
+export {
+  ArtifactError,
+  type ArtifactErrorCode,
+  asArtifactError,
+  CorruptArtifactError,
+  LockedArtifactError,
+  MissingArtifactError,
+  withArtifactErrors,
+} from './errors.js';
+export { acquireLock, type Lock } from './lock.js';
+export { type ManifestForm, readManifest, writeManifest } from './manifest.js';
+export { promoteDirectory, publishBytes, publishDirectory, publishFile, settleDirectory, syncDirectory } from './publish.js';

@@ -1,0 +1,172 @@
+/**
+ * Files that are whole or absent: write aside under a hidden sibling name, fsync, rename into place, fsync the folder.
+ * Whenever the process or the power dies, the old content is there whole or the new content is.
+ */
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { withArtifactErrors } from './errors.js';
+import { currentProcess, isAlive } from './process-identity.js';
+
+/**
+ * Writes a file aside and renames it into place; missing parent folders are made.
+ * @param write gets the open, empty file; whatever it throws leaves the old file as it was
+ * @throws {ArtifactError} ARTIFACT_DISK_FULL, ARTIFACT_IO
+ */
+export async function publishFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+  const target = resolve(path);
+  await withArtifactErrors(target, async () => {
+    await mkdir(dirname(target), { recursive: true });
+    await removeLeftovers(target);
+    const aside = asideOf(target);
+    try {
+      const file = await open(aside, 'wx');
+      try {
+        await write(file);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(aside, target);
+    } catch (error) {
+      await rm(aside, { force: true });
+      throw error;
+    }
+    await syncDirectory(dirname(target));
+  });
+}
+
+/** publishFile with the content at hand; a string is written as UTF-8. */
+export async function publishBytes(path: string, content: Uint8Array | string): Promise<void> {
+  await publishFile(path, (file) => file.writeFile(content));
+}
+
+/**
+ * Writes a folder aside and puts it in the place of an older one.
+ * @param write gets the path of an empty folder to fill; whatever it throws leaves the old folder as it was
+ * @throws {ArtifactError} ARTIFACT_DISK_FULL, ARTIFACT_IO
+ */
+export async function publishDirectory(path: string, write: (asideDirectory: string) => Promise<void>): Promise<void> {
+  const target = resolve(path);
+  await withArtifactErrors(target, async () => {
+    await mkdir(dirname(target), { recursive: true });
+    await removeLeftovers(target);
+    const aside = asideOf(target);
+    try {
+      await mkdir(aside);
+      await write(aside);
+      await promoteDirectory(aside, target);
+    } catch (error) {
+      await rm(aside, { force: true, recursive: true });
+      throw error;
+    }
+  });
+}
+
+/**
+ * Puts the finished folder `aside` in the place of `path` (same parent folder), after an fsync of everything in it.
+ * No system call known to Node swaps two folders, so an older one first steps back to a hidden sibling; a crash between the
+ * two renames is repaired by `settleDirectory`, which every reader of a manifest and every publisher calls.
+ * @throws {ArtifactError} ARTIFACT_DISK_FULL, ARTIFACT_IO
+ */
+export async function promoteDirectory(aside: string, path: string): Promise<void> {
+  const target = resolve(path);
+  const parent = dirname(target);
+  await withArtifactErrors(target, async () => {
+    await syncTree(aside);
+    for (let attempt = 1; ; attempt += 1) {
+      await settleDirectory(target);
+      if (await exists(target)) {
+        await discard(previousOf(target), target);
+        await rename(target, previousOf(target));
+      }
+      try {
+        await rename(aside, target);
+        break;
+      } catch (error) {
+        await settleDirectory(target);
+        // A reader that came between the two renames has put the older folder back; step it aside again.
+        const cameBack = error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST');
+        if (!cameBack || attempt === 10) throw error;
+      }
+    }
+    await syncDirectory(parent);
+    await discard(previousOf(target), target);
+  });
+}
+
+/**
+ * Puts back a folder that a publisher, dead or at work, had moved out of the way without putting the new one in its place.
+ * @returns true if it did so; false if there was nothing to do
+ */
+export async function settleDirectory(path: string): Promise<boolean> {
+  const target = resolve(path);
+  if ((await exists(target)) || !(await exists(previousOf(target)))) return false;
+  return withArtifactErrors(target, async () => {
+    try {
+      await rename(previousOf(target), target);
+    } catch (error) {
+      if (await exists(target)) return false; // someone else was faster
+      throw error;
+    }
+    await syncDirectory(dirname(target));
+    return true;
+  });
+}
+
+/** Makes the names in a folder durable. Windows neither needs nor allows it. */
+export async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  await syncFile(path);
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, process.platform === 'win32' ? 'r+' : 'r'); // Windows flushes only what may be written
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncTree(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) await syncTree(path);
+    else if (entry.isFile()) await syncFile(path);
+  }
+  await syncDirectory(directory);
+}
+
+const exists = async (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+const hidden = (target: string, suffix: string): string => join(dirname(target), `.${basename(target)}${suffix}`);
+const previousOf = (target: string): string => hidden(target, '.previous');
+
+/** A fresh name that tells which process writes there, so that a later publisher can remove what a dead one left. */
+function asideOf(target: string): string {
+  const { host, pid, started } = currentProcess();
+  return hidden(target, `.aside-${pid}-${started ?? ''}-${randomBytes(6).toString('hex')}@${encodeURIComponent(host)}`);
+}
+
+async function removeLeftovers(target: string): Promise<void> {
+  const prefix = `.${basename(target)}.aside-`;
+  for (const name of await readdir(dirname(target))) {
+    if (!name.startsWith(prefix)) continue;
+    const parts = /^(\d+)-(\d*)-[0-9a-f]+@(.+)$/.exec(name.slice(prefix.length));
+    if (parts === null || isAlive({ pid: Number(parts[1]), started: parts[2] || null, host: decodeURIComponent(parts[3]!) })) continue;
+    await rm(join(dirname(target), name), { force: true, recursive: true });
+  }
+}
+
+/** Removes a folder by way of a rename, so that half a folder never stands under a name that means something. */
+async function discard(path: string, target: string): Promise<void> {
+  if (!(await exists(path))) return;
+  const aside = asideOf(target);
+  await rename(path, aside);
+  await rm(aside, { force: true, recursive: true });
+}
