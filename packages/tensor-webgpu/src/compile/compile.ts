@@ -1,0 +1,97 @@
+/** `compile`: traces a function once per signature of input shapes and keeps the executable. */
+import type { Device } from '../device/device.js';
+import type { Variable } from '../device/variables.js';
+import { dtypeOf, type TypedArray } from '../dtype.js';
+import { DTypeError, GraphError, ShapeError } from '../errors.js';
+import { formatShape, sameShape } from '../shape.js';
+import { placeholder, type Tensor } from '../tensor.js';
+import { Executable, type HostTensor, type ProgramReport, type Result } from './program.js';
+
+/** A variable and the value it takes when the program has run. */
+export interface Update {
+  readonly variable: Variable;
+  readonly value: Tensor;
+}
+
+/** @throws {ShapeError | DTypeError} if the value does not fit the variable */
+export function update(variable: Variable, value: Tensor): Update {
+  if (!sameShape(variable.shape, value.shape))
+    throw new ShapeError(`update: '${variable.name}' is ${formatShape(variable.shape)}, its new value ${formatShape(value.shape)}`);
+  if (variable.dtype !== value.dtype) throw new DTypeError(`update: '${variable.name}' is ${variable.dtype}, its new value ${value.dtype}`);
+  return { variable, value };
+}
+
+export interface Traced<O extends Readonly<Record<string, Tensor>>> {
+  readonly outputs: O;
+  readonly updates?: readonly Update[];
+}
+
+export class Program<I extends Readonly<Record<string, Tensor>>, O extends Readonly<Record<string, Tensor>>> implements Disposable {
+  readonly #device: Device;
+  readonly #trace: (inputs: I) => Traced<O>;
+  readonly #executables = new Map<string, Executable>();
+
+  constructor(device: Device, trace: (inputs: I) => Traced<O>) {
+    this.#device = device;
+    this.#trace = trace;
+  }
+
+  #executable(inputs: { readonly [K in keyof I]: HostTensor }): Executable {
+    const signature = Object.entries<HostTensor>(inputs)
+      .map(([name, { data, shape }]) => `${name}:${dtypeOf(data)}[${shape.join()}]`)
+      .join(';');
+    const existing = this.#executables.get(signature);
+    if (existing !== undefined) return existing;
+    const placeholders = Object.fromEntries(
+      Object.entries<HostTensor>(inputs).map(([name, { data, shape }]) => [name, placeholder(name, shape, dtypeOf(data))]),
+    );
+    const { outputs, updates = [] } = this.#trace(placeholders as I);
+    const written = new Set<Variable>();
+    for (const { variable } of updates) {
+      if (written.has(variable)) throw new GraphError(`variable '${variable.name}' is updated twice`, 'Give each variable one new value.');
+      written.add(variable);
+    }
+    const executable = new Executable(
+      this.#device,
+      placeholders,
+      outputs,
+      updates.map(({ variable, value }) => ({ leaf: variable.tensor, value })),
+    );
+    this.#executables.set(signature, executable);
+    return executable;
+  }
+
+  /**
+   * Runs the program: writes the inputs and submits, without waiting. Inputs of a new signature of shapes are traced and compiled first.
+   * @returns the outputs, readable until the next call with the same shapes
+   */
+  run(inputs: { readonly [K in keyof I]: HostTensor }): { readonly [K in keyof O]: Result } {
+    const results = this.#executable(inputs).run(inputs);
+    return Object.fromEntries(results) as { readonly [K in keyof O]: Result };
+  }
+
+  /** What a call with these inputs takes, without running it. */
+  report(inputs: { readonly [K in keyof I]: HostTensor }): ProgramReport {
+    return this.#executable(inputs).report;
+  }
+
+  [Symbol.dispose](): void {
+    for (const executable of this.#executables.values()) executable[Symbol.dispose]();
+    this.#executables.clear();
+  }
+}
+
+/** Compiles `trace` for `device`; see {@link Program.run}. */
+export function compile<I extends Readonly<Record<string, Tensor>>, O extends Readonly<Record<string, Tensor>>>(
+  device: Device,
+  trace: (inputs: I) => Traced<O>,
+): Program<I, O> {
+  return new Program(device, trace);
+}
+
+/** Computes tensors that depend on no input: variables and constants only. A program is compiled for it and thrown away. */
+export async function evaluate(device: Device, tensors: readonly Tensor[]): Promise<TypedArray[]> {
+  using program = compile(device, () => ({ outputs: Object.fromEntries(tensors.map((tensor, i) => [`result${i}`, tensor])) }));
+  const results = program.run({});
+  return Promise.all(tensors.map((_, i) => results[`result${i}`].data()));
+}

@@ -1,0 +1,64 @@
+/** Groups elementwise nodes into chains: a node joins its consumers' chain when all of its consumers are in that one chain. */
+import type { Node } from '../graph/op.js';
+import { sameShape } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+
+/** WebGPU promises eight storage buffers a stage; chains that would need more stay apart. */
+const MAX_BINDINGS = 8;
+
+/** A chain: the node whose value is stored, and every node computed for it in the same kernel. */
+export interface Chain {
+  readonly root: Node;
+  readonly members: ReadonlySet<Node>;
+}
+
+/**
+ * @param order nodes, inputs before consumers
+ * @param roots tensors that must exist in memory
+ * @returns the chain of each node that is the root of one; the other elementwise nodes are inside chains
+ */
+export function fuseElementwise(order: readonly Node[], roots: readonly Tensor[]): Map<Node, Chain> {
+  const consumers = new Map<Node, Set<Node>>();
+  for (const node of order) {
+    for (const { node: producer } of node.inputs) {
+      const set = consumers.get(producer) ?? new Set();
+      set.add(node);
+      consumers.set(producer, set);
+    }
+  }
+  const stored = new Set(roots.map(({ node }) => node));
+  const chainOf = new Map<Node, { root: Node; members: Set<Node>; loads: Set<Node> }>();
+  const chains = new Map<Node, Chain>();
+  // What a chain reads once it holds a node: the node's inputs that are not computed inside. Views are read through.
+  const loadsOf = (node: Node) => node.inputs.map((input) => throughViews(input).node);
+  for (const node of [...order].reverse()) {
+    if (node.op.kind !== 'elementwise') continue;
+    const users = consumers.get(node) ?? new Set();
+    const candidates = new Set([...users].map((user) => chainOf.get(user)));
+    const [chain] = candidates;
+    const joins =
+      !stored.has(node) &&
+      candidates.size === 1 &&
+      chain !== undefined &&
+      sameShape(chain.root.outputs[0].shape, node.outputs[0].shape) &&
+      new Set([...chain.loads, ...loadsOf(node)]).size <= MAX_BINDINGS;
+    if (joins) {
+      chain.members.add(node);
+      chain.loads.delete(node);
+      for (const load of loadsOf(node)) chain.loads.add(load);
+      chainOf.set(node, chain);
+    } else {
+      const own = { root: node, members: new Set([node]), loads: new Set(loadsOf(node)) };
+      chainOf.set(node, own);
+      chains.set(node, own);
+    }
+  }
+  return chains;
+}
+
+/** The tensor that a chain of strided views reads. */
+export function throughViews(tensor: Tensor): Tensor {
+  let current = tensor;
+  while (current.node.op.kind === 'view') current = current.node.inputs[0];
+  return current;
+}

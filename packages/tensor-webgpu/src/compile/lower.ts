@@ -1,0 +1,363 @@
+/**
+ * From a simplified graph to a list of kernel calls over abstract values: chains become generated kernels, views become strides, every other
+ * op lowers itself. Nothing here knows buffers.
+ */
+import type { DType } from '../dtype.js';
+import { topological } from '../graph/gradient.js';
+import type { Node, TensorType } from '../graph/op.js';
+import { viewOf } from '../graph/primitives/view.js';
+import { type ElementwiseProgram, elementwiseCall, type Instruction, type StridedOperand } from '../kernels/elementwise.js';
+import type { AdapterTraits, Kernel, LoweringContext, ValueRef } from '../kernels/kernel.js';
+import { BLOCK } from '../ops/update.js';
+import { sizeOf, stridesOf } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+import { type Chain, fuseElementwise } from './fuse.js';
+
+/** Memory that a program reads or writes: planned (arena), or owned by somebody else (a leaf's). */
+export interface Value {
+  readonly id: number;
+  readonly words: number;
+  readonly dtype: DType;
+  readonly label: string;
+  /** The leaf that owns it. */
+  readonly leaf?: Node;
+  /** A value of which this is the part at `offset` words. */
+  parent?: { readonly value: Value; readonly offset: number };
+}
+
+export interface Step {
+  readonly label: string;
+  readonly kernel: Kernel<object>;
+  readonly parameters: object;
+  /** In the order of the kernel's bindings. */
+  readonly bindings: readonly { readonly name: string; readonly value: Value; readonly writes: boolean }[];
+  readonly uniforms: readonly { readonly type: 'u32' | 'i32' | 'f32'; readonly value: number }[];
+  readonly workgroups: readonly [number, number, number];
+}
+
+export interface Lowered {
+  readonly steps: readonly Step[];
+  readonly values: readonly Value[];
+  /** Where each requested tensor is, contiguous. */
+  readonly results: readonly Value[];
+}
+
+/** A tensor's place: elements of a value through strides. */
+interface Place {
+  readonly value: Value;
+  readonly strides: readonly number[];
+  readonly offset: number;
+}
+
+class Lowering {
+  readonly steps: Step[] = [];
+  readonly values: Value[] = [];
+  readonly #places = new Map<Node, Place[]>();
+  readonly #copies = new Map<string, Value>();
+  readonly #adapter: AdapterTraits;
+  readonly #chains: Map<Node, Chain>;
+  readonly #interior = new Set<Node>();
+
+  constructor(adapter: AdapterTraits, chains: Map<Node, Chain>) {
+    this.#adapter = adapter;
+    this.#chains = chains;
+    for (const { root, members } of chains.values()) for (const member of members) if (member !== root) this.#interior.add(member);
+  }
+
+  value(type: TensorType, label: string, leaf?: Node): Value {
+    const value: Value = {
+      id: this.values.length,
+      words: sizeOf(type.shape),
+      dtype: type.dtype,
+      label,
+      ...(leaf === undefined ? {} : { leaf }),
+    };
+    this.values.push(value);
+    return value;
+  }
+
+  /** Lowers one node, unless it is computed inside a chain. `targets`: the values an update op writes in place. */
+  node(node: Node, targets?: readonly Value[]): void {
+    const { op } = node;
+    if (this.#interior.has(node)) return;
+    if (op.kind === 'view') this.#places.set(node, [this.#view(node)]);
+    else if (op.kind === 'leaf')
+      this.#contiguous(node, [this.value(node.outputs[0], `${op.name} ${String(node.attributes.name ?? '')}`.trim(), node)]);
+    else if (op.kind === 'elementwise') {
+      // Values without operands (constants, coordinates) are computed where they are used, and stored only where they must be.
+      if (node.inputs.length > 0) this.#store(this.#chains.get(node) ?? { root: node, members: new Set([node]) });
+    } else {
+      const outputs = targets ?? node.outputs.map((type) => this.value(type, op.name));
+      this.#contiguous(node, outputs);
+      if (op.name === 'pack') this.#pack(node, outputs[0]);
+      else this.#lowerOp(node, outputs);
+    }
+  }
+
+  #contiguous(node: Node, values: readonly Value[]): void {
+    this.#places.set(
+      node,
+      values.map((value, i) => ({ value, strides: stridesOf(node.outputs[i].shape), offset: 0 })),
+    );
+  }
+
+  #store(chain: Chain): void {
+    const target = this.value(chain.root.outputs[0], chain.root.op.name);
+    this.#chain(chain, target);
+    this.#contiguous(chain.root, [target]);
+  }
+
+  place(tensor: Tensor): Place {
+    const { node } = tensor;
+    if (node.op.kind === 'elementwise' && node.inputs.length === 0 && !this.#places.has(node))
+      this.#store({ root: node, members: new Set([node]) });
+    const place = this.#places.get(tensor.node)?.[tensor.index];
+    if (place === undefined) throw new Error(`unreachable: ${tensor} has no place`);
+    return place;
+  }
+
+  #view(node: Node): Place {
+    const [input] = node.inputs;
+    const { op, outputs, attributes } = node;
+    if (op.name === 'reshape') return { value: this.materialize(input), strides: stridesOf(outputs[0].shape), offset: 0 };
+    const place = this.place(input);
+    const view = viewOf(op.name, input, outputs[0], attributes, place.strides);
+    if (view === undefined) throw new Error(`unreachable: ${op.name} is no strided view`);
+    return { value: place.value, strides: view.strides, offset: place.offset + view.offset };
+  }
+
+  /** The value that holds a tensor's elements contiguously from its start; a view is copied, once. */
+  materialize(tensor: Tensor): Value {
+    const place = this.place(tensor);
+    const dense = stridesOf(tensor.shape);
+    const whole =
+      place.offset === 0 &&
+      place.value.words === tensor.size &&
+      tensor.shape.every((extent, axis) => extent === 1 || place.strides[axis] === dense[axis]);
+    if (whole) return place.value;
+    const key = `${place.value.id}:${place.offset}:${place.strides.join()}:${tensor.shape.join()}`;
+    const existing = this.#copies.get(key);
+    if (existing !== undefined) return existing;
+    const copy = this.value(tensor, 'copy');
+    this.elementwise('copy', {
+      shape: tensor.shape,
+      loads: [{ value: place.value, operand: this.#operand(place) }],
+      instructions: [{ kind: 'load', index: 0, operands: [] }],
+      store: { instruction: 0, target: copy, offset: 0 },
+    });
+    this.#copies.set(key, copy);
+    return copy;
+  }
+
+  /** Copies a whole value into `target`, from word `offset` on. */
+  copy(label: string, value: Value, target: Value, offset = 0): void {
+    this.elementwise(label, {
+      shape: [value.words],
+      loads: [{ value, operand: { dtype: value.dtype, strides: [1], offset: 0, size: value.words } }],
+      instructions: [{ kind: 'load', index: 0, operands: [] }],
+      store: { instruction: 0, target, offset },
+    });
+  }
+
+  /** A copy of a value in memory of its own. */
+  duplicate(value: Value): Value {
+    const copy = this.value({ shape: [value.words], dtype: value.dtype }, `${value.label} copy`);
+    this.copy('copy', value, copy);
+    return copy;
+  }
+
+  #operand({ value, strides, offset }: Place): StridedOperand {
+    return { dtype: value.dtype, strides, offset, size: value.words };
+  }
+
+  elementwise(
+    label: string,
+    {
+      shape,
+      loads,
+      instructions,
+      store,
+    }: {
+      shape: readonly number[];
+      loads: readonly { value: Value; operand: StridedOperand }[];
+      instructions: readonly Instruction[];
+      store: { instruction: number; target: Value; offset: number };
+    },
+  ): void {
+    if (sizeOf(shape) === 0) return;
+    const target: StridedOperand = { dtype: store.target.dtype, strides: stridesOf(shape), offset: store.offset, size: store.target.words };
+    const program: ElementwiseProgram = {
+      shape,
+      loads: loads.map(({ operand }) => operand),
+      instructions,
+      stores: [{ instruction: store.instruction, target }],
+    };
+    const call = elementwiseCall(program);
+    this.#push(
+      label,
+      call.kernel,
+      {},
+      (name) => (name === 'out0' ? { value: store.target, writes: true } : { value: loads[Number(name.slice(2))].value, writes: false }),
+      call.uniforms,
+      call.workgroups,
+    );
+  }
+
+  /** One kernel for a chain: members in order of dependence, inputs as strided loads. */
+  #chain({ root, members }: Chain, target: Value): void {
+    const loads: { value: Value; operand: StridedOperand }[] = [];
+    const instructions: Instruction[] = [];
+    const numbers = new Map<string, number>();
+    const add = (key: string, instruction: Instruction): number => {
+      const existing = numbers.get(key);
+      if (existing !== undefined) return existing;
+      instructions.push(instruction);
+      numbers.set(key, instructions.length - 1);
+      return instructions.length - 1;
+    };
+    const instructionOf = (tensor: Tensor): number => {
+      if (members.has(tensor.node)) return numbers.get(`node ${tensor.node.id}`) ?? emit(tensor.node);
+      if (tensor.node.op.kind === 'elementwise' && tensor.node.inputs.length === 0) return emit(tensor.node);
+      const place = this.place(tensor);
+      const operand = this.#operand(place);
+      const key = `load ${place.value.id}:${operand.offset}:${operand.strides.join()}`;
+      const known = numbers.get(key);
+      if (known !== undefined) return known;
+      loads.push({ value: place.value, operand });
+      return add(key, { kind: 'load', index: loads.length - 1, operands: [] });
+    };
+    const emit = (node: Node): number => {
+      const key = `node ${node.id}`;
+      const known = numbers.get(key);
+      if (known !== undefined) return known;
+      if (node.op.name === 'iota') return add(key, { kind: 'coordinate', index: node.attributes.axis as number, operands: [] });
+      const operands = node.inputs.map(instructionOf);
+      const types = { output: node.outputs[0].dtype, inputs: node.inputs.map(({ dtype }) => dtype) };
+      return add(key, {
+        kind: 'compute',
+        index: 0,
+        operands,
+        expression: (names, width) => node.op.expression?.(names, node.attributes, { width, ...types }) ?? '',
+      });
+    };
+    const result = emit(root);
+    this.elementwise(root.op.name, {
+      shape: root.outputs[0].shape,
+      loads,
+      instructions,
+      store: { instruction: result, target, offset: 0 },
+    });
+  }
+
+  /** Each input becomes a part of the packed value where it can be produced there; else it is copied. */
+  #pack(node: Node, packed: Value): void {
+    const offsets = node.attributes.offsets as readonly number[];
+    const placed = new Set<Value>();
+    node.inputs.forEach((input, i) => {
+      const value = this.materialize(input);
+      if (value.leaf === undefined && value.parent === undefined && !placed.has(value) && offsets[i] % BLOCK === 0) {
+        value.parent = { value: packed, offset: offsets[i] };
+        placed.add(value);
+        return;
+      }
+      this.copy('pack', value, packed, offsets[i]);
+    });
+  }
+
+  #lowerOp(node: Node, outputs: readonly Value[]): void {
+    const { op, attributes } = node;
+    if (op.lower === undefined) throw new Error(`unreachable: ${op.name} has neither kernel nor definition`);
+    const inputs = new Map<number, Value>();
+    const scratch: Value[] = [];
+    const resolve = ({ source, index }: ValueRef): Value => {
+      if (source === 'output') return outputs[index];
+      if (source === 'scratch') return scratch[index];
+      const value = inputs.get(index) ?? this.materialize(node.inputs[index]);
+      inputs.set(index, value);
+      return value;
+    };
+    const context: LoweringContext = {
+      attributes,
+      inputs: node.inputs,
+      outputs: node.outputs,
+      adapter: this.#adapter,
+      input: (index) => ({ source: 'input', index }),
+      output: (index) => ({ source: 'output', index }),
+      scratch: (elements) => {
+        scratch.push(this.value({ shape: [elements], dtype: 'f32' }, `${op.name} scratch`));
+        return { source: 'scratch', index: scratch.length - 1 };
+      },
+      call: (kernel, { parameters, bindings, uniforms, workgroups }) => {
+        const counts: readonly [number, number, number] = typeof workgroups === 'number' ? [workgroups, 1, 1] : workgroups;
+        const bind = (name: string) => ({ value: resolve(bindings[name]), writes: kernel.bindings[name] !== 'read' });
+        this.#push(op.name, kernel as unknown as Kernel<object>, parameters, bind, uniforms, counts);
+      },
+    };
+    op.lower(context);
+  }
+
+  #push(
+    label: string,
+    kernel: Kernel<object>,
+    parameters: object,
+    bind: (name: string) => { value: Value; writes: boolean },
+    uniforms: Readonly<Record<string, number>>,
+    workgroups: readonly [number, number, number],
+  ): void {
+    // A dispatch may bind a range of an arena only once, because arenas are bound writable: a second reading goes through a copy.
+    const seen = new Set<Value>();
+    const bindings = Object.keys(kernel.bindings).map((name) => {
+      const { value, writes } = bind(name);
+      const repeated = seen.has(value) && value.leaf === undefined;
+      if (repeated && writes) throw new Error(`unreachable: ${label} writes what it binds twice`);
+      seen.add(value);
+      return { name, value: repeated ? this.duplicate(value) : value, writes };
+    });
+    this.steps.push({
+      label,
+      kernel,
+      parameters,
+      bindings,
+      uniforms: Object.entries(kernel.uniforms).map(([name, type]) => ({ type, value: uniforms[name] })),
+      workgroups,
+    });
+  }
+}
+
+export interface UpdateTarget {
+  /** The leaf of the variable that is written. */
+  readonly leaf: Tensor;
+  readonly value: Tensor;
+}
+
+/** Lowers `outputs`, then `updates`: these run after every reader of the variables they write. */
+export function lower(outputs: readonly Tensor[], updates: readonly UpdateTarget[], adapter: AdapterTraits): Lowered {
+  const roots = [...outputs, ...updates.map(({ value }) => value), ...updates.map(({ leaf }) => leaf)];
+  const order = topological(roots);
+  const lowering = new Lowering(adapter, fuseElementwise(order, roots));
+  const late: Node[] = [];
+  for (const node of order) {
+    if (node.op.kind === 'update') late.push(node);
+    else lowering.node(node);
+  }
+  const results = outputs.map((output) => lowering.materialize(output));
+  // First values that are computed from old variables, then the variables: an update never overtakes a reader.
+  const copies = updates
+    .filter(({ value }) => value.node.op.kind !== 'update')
+    .map(({ leaf, value: tensor }) => {
+      const value = lowering.materialize(tensor);
+      return { target: lowering.place(leaf).value, value: value.leaf === undefined ? value : lowering.duplicate(value) };
+    });
+  for (const node of late) {
+    const targets = node.outputs.map((_, index) => {
+      const update = updates.find(({ value }) => value.node === node && value.index === index);
+      if (update === undefined) throw new Error(`unreachable: output ${index} of ${node.op.name} updates nothing`);
+      return lowering.place(update.leaf).value;
+    });
+    lowering.node(node, targets);
+  }
+  for (const { target, value } of copies) {
+    lowering.copy('assign', value, target);
+  }
+  return { steps: lowering.steps, values: lowering.values, results };
+}

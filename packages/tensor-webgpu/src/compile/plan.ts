@@ -1,0 +1,66 @@
+/**
+ * Memory: every planned value gets an offset in one arena, so that values whose lives overlap never overlap in memory. Values are placed in
+ * order of size, largest first, each at the lowest offset that is free during its life.
+ */
+import type { Step, Value } from './lower.js';
+
+export interface Plan {
+  readonly arenaBytes: number;
+  /** Bytes from the start of the arena; absent for values that a leaf owns. */
+  readonly offsets: ReadonlyMap<Value, number>;
+}
+
+/** Offsets of bindings must be multiples of this on every adapter. */
+const ALIGNMENT = 256;
+
+interface Life {
+  first: number;
+  last: number;
+}
+
+function rootOf(value: Value): { root: Value; words: number } {
+  let words = 0;
+  let root = value;
+  while (root.parent !== undefined) {
+    words += root.parent.offset;
+    root = root.parent.value;
+  }
+  return { root, words };
+}
+
+export function planMemory(steps: readonly Step[], results: readonly Value[]): Plan {
+  const lives = new Map<Value, Life>();
+  const live = (value: Value, at: number) => {
+    const { root } = rootOf(value);
+    if (root.leaf !== undefined) return;
+    const life = lives.get(root);
+    if (life === undefined) lives.set(root, { first: at, last: at });
+    else life.last = Math.max(life.last, at);
+  };
+  steps.forEach(({ bindings }, index) => {
+    for (const { value } of bindings) live(value, index);
+  });
+  for (const value of results) live(value, steps.length);
+
+  const placed: { first: number; last: number; start: number; end: number }[] = [];
+  const starts = new Map<Value, number>();
+  const bySize = [...lives].sort(([a], [b]) => b.words - a.words || a.id - b.id);
+  for (const [value, { first, last }] of bySize) {
+    const bytes = Math.max(1, Math.ceil((value.words * 4) / ALIGNMENT)) * ALIGNMENT;
+    const others = placed.filter((other) => other.first <= last && first <= other.last).sort((a, b) => a.start - b.start);
+    let start = 0;
+    for (const other of others) {
+      if (other.start - start >= bytes) break;
+      start = Math.max(start, other.end);
+    }
+    placed.push({ first, last, start, end: start + bytes });
+    starts.set(value, start);
+  }
+  const offsets = new Map<Value, number>();
+  for (const value of new Set([...steps.flatMap(({ bindings }) => bindings.map((binding) => binding.value)), ...results])) {
+    const { root, words } = rootOf(value);
+    const start = starts.get(root);
+    if (start !== undefined) offsets.set(value, start + words * 4);
+  }
+  return { arenaBytes: placed.reduce((bytes, { end }) => Math.max(bytes, end), 0), offsets };
+}

@@ -1,0 +1,236 @@
+/**
+ * A compiled program: a flat list of (pipeline, bind group, workgroups) over planned memory. A call writes the inputs, encodes one pass and
+ * submits it once; nothing is created while replaying.
+ */
+import { ALIGNMENT, align, type Device, type Pipeline } from '../device/device.js';
+import type { Storage } from '../device/variables.js';
+import { type DType, dtypeOf, type TypedArray } from '../dtype.js';
+import { DTypeError, GraphError, ShapeError, StaleResultError } from '../errors.js';
+import type { Node, TensorType } from '../graph/op.js';
+import { formatShape, type Shape, sameShape, sizeOf } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+import { type Lowered, lower, type Step, type UpdateTarget, type Value } from './lower.js';
+import { planMemory } from './plan.js';
+import { simplify } from './simplify.js';
+
+/** A value on the host, row-major. */
+export interface HostTensor {
+  readonly data: TypedArray;
+  readonly shape: Shape;
+}
+
+/** @throws {ShapeError} if `data` does not fill `shape` */
+export function hostTensor(data: TypedArray, shape: Shape = [data.length]): HostTensor {
+  if (data.length !== sizeOf(shape)) throw new ShapeError(`hostTensor: ${data.length} elements for ${formatShape(shape)}`);
+  return { data, shape };
+}
+
+export interface ProgramReport {
+  /** Bytes of the arena that holds all intermediate values. */
+  readonly arenaBytes: number;
+  readonly dispatches: number;
+  readonly pipelines: number;
+  /** Dispatches by op, most frequent first. */
+  readonly byOp: readonly (readonly [op: string, count: number])[];
+}
+
+interface Dispatch {
+  readonly label: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [number, number, number];
+}
+
+/** A result of a program: readable until the program's next call. */
+export class Result implements TensorType {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly #label: string;
+  readonly #read: () => Promise<TypedArray>;
+  readonly #isCurrent: () => boolean;
+  constructor(label: string, type: TensorType, read: () => Promise<TypedArray>, isCurrent: () => boolean) {
+    this.#label = label;
+    this.shape = type.shape;
+    this.dtype = type.dtype;
+    this.#read = read;
+    this.#isCurrent = isCurrent;
+  }
+  /** A copy on the host, of the result as it is when this is called. @throws {StaleResultError} after the program's next call */
+  data(): Promise<TypedArray> {
+    if (!this.#isCurrent()) return Promise.reject(new StaleResultError(this.#label));
+    return this.#read();
+  }
+}
+
+/** A program for one signature of input shapes. */
+export class Executable implements Disposable {
+  readonly report: ProgramReport;
+  readonly #device: Device;
+  readonly #dispatches: readonly Dispatch[];
+  readonly #owned: GPUBuffer[] = [];
+  readonly #inputs: ReadonlyMap<string, { readonly buffer: GPUBuffer; readonly offset: number; readonly type: TensorType }>;
+  readonly #outputs: readonly { readonly name: string; readonly type: TensorType; readonly buffer: GPUBuffer; readonly offset: number }[];
+  #calls = 0;
+
+  constructor(
+    device: Device,
+    inputs: Readonly<Record<string, Tensor>>,
+    outputs: Readonly<Record<string, Tensor>>,
+    updates: readonly UpdateTarget[],
+  ) {
+    this.#device = device;
+    const names = Object.keys(outputs);
+    const simplified = simplify([...Object.values(outputs), ...updates.map(({ value }) => value)]);
+    const targets = updates.map(({ leaf }, i) => ({ leaf, value: simplified[names.length + i] }));
+    const lowered = lower(simplified.slice(0, names.length), targets, device.traits);
+    const plan = planMemory(lowered.steps, lowered.results);
+
+    const arena = this.#buffer('arena', plan.arenaBytes);
+    const inputNodes = new Map(Object.entries(inputs).map(([name, { node }]) => [node, name]));
+    this.#inputs = this.#layOutInputs(inputs);
+    const literals = this.#uploadLiterals(lowered.values);
+    const storageOf = (value: Value): Storage => {
+      const offset = plan.offsets.get(value);
+      if (offset !== undefined) return { buffer: arena, offsetBytes: offset };
+      const leaf = value.leaf;
+      if (leaf?.op.name === 'variable') return leaf.attributes.slot as Storage;
+      const literal = leaf === undefined ? undefined : literals.get(leaf);
+      if (literal !== undefined) return literal;
+      const input = leaf === undefined ? undefined : this.#inputs.get(inputNodes.get(leaf) ?? '');
+      if (input === undefined)
+        throw new GraphError(`${value.label} is no input of this program`, 'Use only the inputs that the traced function is given.');
+      return { buffer: input.buffer, offsetBytes: input.offset };
+    };
+    this.#dispatches = this.#buildDispatches(lowered, storageOf);
+    this.#outputs = names.map((name, i) => {
+      const { buffer, offsetBytes } = storageOf(lowered.results[i]);
+      return { name, type: outputs[name], buffer, offset: offsetBytes };
+    });
+    const counts = new Map<string, number>();
+    for (const { label } of this.#dispatches) counts.set(label, (counts.get(label) ?? 0) + 1);
+    this.report = {
+      arenaBytes: plan.arenaBytes,
+      dispatches: this.#dispatches.length,
+      pipelines: new Set(this.#dispatches.map(({ pipeline }) => pipeline)).size,
+      byOp: [...counts].sort(([, a], [, b]) => b - a),
+    };
+  }
+
+  #buffer(label: string, bytes: number): GPUBuffer {
+    const buffer = this.#device.createBuffer(label, bytes);
+    this.#owned.push(buffer);
+    return buffer;
+  }
+
+  #layOutInputs(inputs: Readonly<Record<string, Tensor>>): Map<string, { buffer: GPUBuffer; offset: number; type: TensorType }> {
+    let bytes = 0;
+    const offsets = Object.values(inputs).map((tensor) => {
+      const offset = bytes;
+      bytes += align(tensor.size * 4);
+      return offset;
+    });
+    const buffer = this.#buffer('inputs', bytes);
+    return new Map(Object.entries(inputs).map(([name, type], i) => [name, { buffer, offset: offsets[i], type }]));
+  }
+
+  #uploadLiterals(values: readonly Value[]): Map<Node, Storage> {
+    const nodes = values.flatMap(({ leaf }) => (leaf?.op.name === 'literal' ? [leaf] : []));
+    const total = nodes.reduce((bytes, node) => bytes + align(sizeOf(node.outputs[0].shape) * 4), 0);
+    const placed = new Map<Node, Storage>();
+    if (nodes.length === 0) return placed;
+    const buffer = this.#buffer('literals', total);
+    let offset = 0;
+    for (const node of nodes) {
+      const data = node.attributes.data as TypedArray;
+      this.#device.gpu.queue.writeBuffer(buffer, offset, data);
+      placed.set(node, { buffer, offsetBytes: offset });
+      offset += align(data.byteLength);
+    }
+    return placed;
+  }
+
+  #buildDispatches({ steps }: Lowered, storageOf: (value: Value) => Storage): Dispatch[] {
+    const { gpu, info } = this.#device;
+    const uniforms = new Uint32Array((steps.length * ALIGNMENT) / 4);
+    const floats = new Float32Array(uniforms.buffer);
+    const signed = new Int32Array(uniforms.buffer);
+    steps.forEach((step, i) => {
+      step.uniforms.forEach(({ type, value }, field) => {
+        const view = type === 'f32' ? floats : type === 'i32' ? signed : uniforms;
+        view[(i * ALIGNMENT) / 4 + field] = value;
+      });
+    });
+    const uniformBuffer = this.#device.createUniforms('uniforms', uniforms);
+    this.#owned.push(uniformBuffer);
+    return steps.map((step, i) => {
+      const { layout, pipeline } = this.#pipeline(step);
+      const entries: GPUBindGroupEntry[] = step.bindings.map(({ value, name }, binding) => {
+        const { buffer, offsetBytes } = storageOf(value);
+        const size = Math.max(4, value.words * 4);
+        if (size > info.maxBindingBytes)
+          throw new GraphError(
+            `${step.label}: ${name} takes ${size} bytes, but this adapter binds ${info.maxBindingBytes}`,
+            'Use a smaller batch, vocabulary or width.',
+          );
+        // A vec4 view needs whole vectors; values end on 256-byte bounds, so rounding up stays inside their own memory.
+        return { binding, resource: { buffer, offset: offsetBytes, size: Math.ceil(size / 16) * 16 } };
+      });
+      if (step.uniforms.length > 0)
+        entries.push({
+          binding: entries.length,
+          resource: { buffer: uniformBuffer, offset: i * ALIGNMENT, size: Math.ceil((step.uniforms.length * 4) / 16) * 16 },
+        });
+      return {
+        label: step.label,
+        pipeline,
+        group: gpu.createBindGroup({ label: step.label, layout, entries }),
+        workgroups: step.workgroups,
+      };
+    });
+  }
+
+  #pipeline({ kernel, parameters, bindings }: Step): Pipeline {
+    const writable = new Set(bindings.filter(({ value, writes }) => writes || value.leaf === undefined).map(({ name }) => name));
+    return this.#device.pipeline(kernel, parameters, writable);
+  }
+
+  /** Writes the inputs, encodes and submits. @throws {ShapeError | DTypeError} naming the input */
+  run(inputs: Readonly<Record<string, HostTensor>>): Map<string, Result> {
+    this.#device.expectHealthy();
+    const { gpu } = this.#device;
+    for (const [name, { buffer, offset, type }] of this.#inputs) {
+      const { data, shape } = inputs[name];
+      if (!sameShape(shape, type.shape))
+        throw new ShapeError(`input '${name}' is ${formatShape(shape)}, expected ${formatShape(type.shape)}`);
+      if (dtypeOf(data) !== type.dtype) throw new DTypeError(`input '${name}' is ${dtypeOf(data)}, expected ${type.dtype}`);
+      gpu.queue.writeBuffer(buffer, offset, data);
+    }
+    const encoder = gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    let current: GPUComputePipeline | undefined;
+    for (const { pipeline, group, workgroups } of this.#dispatches) {
+      if (pipeline !== current) pass.setPipeline(pipeline);
+      current = pipeline;
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
+    }
+    pass.end();
+    gpu.queue.submit([encoder.finish()]);
+    const call = ++this.#calls;
+    return new Map(
+      this.#outputs.map(({ name, type, buffer, offset }) => [
+        name,
+        new Result(
+          name,
+          type,
+          () => this.#device.read(buffer, offset, type),
+          () => this.#calls === call,
+        ),
+      ]),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.#owned) buffer.destroy();
+  }
+}

@@ -1,0 +1,166 @@
+/** A WebGPU device: buffers, pipelines and read-back. The only neighbours of WebGPU are the files of this folder. */
+import type { TypedArray } from '../dtype.js';
+import { typedArray } from '../dtype.js';
+import { DeviceError } from '../errors.js';
+import type { TensorType } from '../graph/op.js';
+import { type AdapterTraits, type Kernel, kernelSource } from '../kernels/kernel.js';
+import { sizeOf } from '../shape.js';
+import { waitFor } from './wait.js';
+
+/** Offsets of bindings are multiples of this on every adapter. */
+export const ALIGNMENT = 256;
+
+export function align(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
+export interface DeviceInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  /** A CPU behind WebGPU. */
+  readonly software: boolean;
+  readonly features: readonly string[];
+  readonly maxBufferBytes: number;
+  readonly maxBindingBytes: number;
+}
+
+export interface Pipeline {
+  readonly label: string;
+  readonly layout: GPUBindGroupLayout;
+  readonly pipeline: GPUComputePipeline;
+}
+
+export class Device implements Disposable {
+  readonly gpu: GPUDevice;
+  readonly info: DeviceInfo;
+  readonly traits: AdapterTraits;
+  readonly #pipelines = new Map<string, Pipeline>();
+  readonly #staging: GPUBuffer[] = [];
+  #failure: DeviceError | undefined;
+  #disposed = false;
+
+  constructor(gpu: GPUDevice, info: GPUAdapterInfo, software: boolean) {
+    this.gpu = gpu;
+    const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info;
+    this.traits = { software, subgroups: gpu.features.has('subgroups'), subgroupMinSize, subgroupMaxSize };
+    this.info = {
+      vendor: info.vendor,
+      architecture: info.architecture,
+      description: info.description,
+      software,
+      features: [...gpu.features].sort(),
+      maxBufferBytes: gpu.limits.maxBufferSize,
+      maxBindingBytes: gpu.limits.maxStorageBufferBindingSize,
+    };
+    gpu.addEventListener('uncapturederror', ({ error }) => {
+      this.#failure ??= new DeviceError('DEVICE_REJECTED', `the device refused a command: ${error.message}`, {
+        remedy: 'Reduce sizes if this says out of memory; else report it with the output of `npm run doctor`.',
+      });
+    });
+    void gpu.lost.then(({ reason, message }) => {
+      if (this.#disposed) return;
+      this.#failure ??= new DeviceError('DEVICE_LOST', `the device was lost (${reason}): ${message}`, {
+        remedy: 'Open a new device and go on from the last checkpoint.',
+      });
+    });
+  }
+
+  /** @throws {DeviceError} what the device reported since it was opened */
+  expectHealthy(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#disposed)
+      throw new DeviceError('DEVICE_CLOSED', 'the device was disposed', { remedy: 'Keep the device until all work on it is done.' });
+  }
+
+  /** A buffer for storage bindings, copies and writes. @throws {DeviceError} if a buffer of `bytes` cannot exist here */
+  createBuffer(label: string, bytes: number): GPUBuffer {
+    if (bytes > this.info.maxBufferBytes) {
+      throw new DeviceError(
+        'DEVICE_BUFFER_TOO_LARGE',
+        `${label}: ${bytes} bytes, but this adapter's buffers hold ${this.info.maxBufferBytes}`,
+        { remedy: 'Use a smaller model or batch.' },
+      );
+    }
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    return this.gpu.createBuffer({ label, size: Math.max(align(bytes), ALIGNMENT), usage });
+  }
+
+  createUniforms(label: string, data: Uint32Array<ArrayBuffer>): GPUBuffer {
+    const buffer = this.gpu.createBuffer({
+      label,
+      size: Math.max(align(data.byteLength), ALIGNMENT),
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+    this.gpu.queue.writeBuffer(buffer, 0, data);
+    return buffer;
+  }
+
+  /** The pipeline of a kernel, compiled once per text. */
+  pipeline<P extends object>(kernel: Kernel<P>, parameters: P, writable: ReadonlySet<string>): Pipeline {
+    const code = kernelSource(kernel, parameters, writable);
+    const existing = this.#pipelines.get(code);
+    if (existing !== undefined) return existing;
+    const entries: GPUBindGroupLayoutEntry[] = Object.entries(kernel.bindings).map(([name, access], binding) => ({
+      binding,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: access === 'read' && !writable.has(name) ? 'read-only-storage' : 'storage' },
+    }));
+    if (Object.keys(kernel.uniforms).length > 0)
+      entries.push({ binding: entries.length, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
+    const layout = this.gpu.createBindGroupLayout({ label: kernel.name, entries });
+    const pipeline = this.gpu.createComputePipeline({
+      label: kernel.name,
+      layout: this.gpu.createPipelineLayout({ label: kernel.name, bindGroupLayouts: [layout] }),
+      compute: { module: this.gpu.createShaderModule({ label: kernel.name, code }), entryPoint: 'main' },
+    });
+    const created = { label: kernel.name, layout, pipeline };
+    this.#pipelines.set(code, created);
+    return created;
+  }
+
+  /** Copies a range of a buffer to the host. The copy is of the buffer as it is when this is called. */
+  async read(buffer: GPUBuffer, offset: number, type: TensorType): Promise<TypedArray> {
+    this.expectHealthy();
+    const bytes = sizeOf(type.shape) * 4;
+    if (bytes === 0) return typedArray(type.dtype, 0);
+    const staging = this.#takeStaging(bytes);
+    const encoder = this.gpu.createCommandEncoder({ label: 'read' });
+    encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+    this.gpu.queue.submit([encoder.finish()]);
+    try {
+      await waitFor(staging.mapAsync(GPUMapMode.READ, 0, bytes), this.traits.software);
+    } catch (cause) {
+      this.expectHealthy();
+      throw new DeviceError('DEVICE_READ', `reading ${bytes} bytes failed`, {
+        remedy: 'Open a new device and go on from the last checkpoint.',
+        cause,
+      });
+    }
+    const copy = staging.getMappedRange(0, bytes).slice(0);
+    staging.unmap();
+    this.#staging.push(staging);
+    this.expectHealthy();
+    return typedArray(type.dtype, copy);
+  }
+
+  /** Staging buffers are kept: creating one costs more than a small read. */
+  #takeStaging(bytes: number): GPUBuffer {
+    const index = this.#staging.findIndex((buffer) => buffer.size >= bytes && buffer.size <= Math.max(bytes * 4, 4096));
+    if (index >= 0) return this.#staging.splice(index, 1)[0];
+    return this.gpu.createBuffer({ label: 'staging', size: align(bytes), usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  }
+
+  /** Resolves when everything submitted so far has run. */
+  async finish(): Promise<void> {
+    await waitFor(this.gpu.queue.onSubmittedWorkDone(), this.traits.software);
+    this.expectHealthy();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const buffer of this.#staging) buffer.destroy();
+    this.gpu.destroy();
+  }
+}

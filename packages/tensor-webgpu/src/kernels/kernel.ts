@@ -1,0 +1,94 @@
+/**
+ * Kernels as data: bindings and uniforms are declared once and their WGSL declarations generated from them; the body is a template.
+ * Structure (tile, unrolling, types) is template; sizes are uniforms, so one pipeline serves every shape of its structure.
+ */
+import type { Attributes, TensorType } from '../graph/op.js';
+
+/** What forms are chosen by. */
+export interface AdapterTraits {
+  /** A CPU behind the API (lavapipe, SwiftShader): loads and barriers dear, subgroup shuffles cheap. */
+  readonly software: boolean;
+  readonly subgroups: boolean;
+  readonly subgroupMinSize: number;
+  readonly subgroupMaxSize: number;
+}
+
+/** A value a kernel call binds: an input or output of the op, or scratch memory that lives for the op alone. */
+export interface ValueRef {
+  readonly source: 'input' | 'output' | 'scratch';
+  readonly index: number;
+}
+
+export type Access = 'read' | 'write' | 'read_write';
+
+export interface KernelCall {
+  readonly kernel: Kernel<object>;
+  readonly parameters: object;
+  /** By binding name. */
+  readonly bindings: Readonly<Record<string, ValueRef>>;
+  /** By uniform name; a u32 or f32 each. */
+  readonly uniforms: Readonly<Record<string, number>>;
+  readonly workgroups: readonly [number, number, number];
+}
+
+export interface LoweringContext<A extends Attributes = Attributes> {
+  readonly attributes: A;
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
+  readonly adapter: AdapterTraits;
+  input(index: number): ValueRef;
+  output(index: number): ValueRef;
+  /** Planned memory of `elements` 32-bit words, uninitialised, shared by this op's calls only. */
+  scratch(elements: number): ValueRef;
+  /** Appends one dispatch. */
+  call<P extends object>(
+    kernel: Kernel<P>,
+    call: {
+      parameters: P;
+      bindings: Readonly<Record<string, ValueRef>>;
+      uniforms: Readonly<Record<string, number>>;
+      workgroups: number | readonly [number, number, number];
+    },
+  ): void;
+}
+
+export interface Kernel<P extends object> {
+  readonly name: string;
+  /** Binding names in order of their numbers. `read` promises that the kernel does not write. */
+  readonly bindings: Readonly<Record<string, Access>>;
+  /** The element type of each binding; `array<f32>` where it says nothing. */
+  readonly types?: (parameters: P) => Readonly<Record<string, string>>;
+  readonly uniforms: Readonly<Record<string, 'u32' | 'i32' | 'f32'>>;
+  /** Whether the text uses subgroup operations. */
+  readonly subgroups?: (parameters: P) => boolean;
+  /** The body: everything after the generated declarations. Uniforms are `u.name`. */
+  wgsl(parameters: P): string;
+}
+
+export function defineKernel<P extends object>(kernel: Kernel<P>): Kernel<P> {
+  return kernel;
+}
+
+/** The most workgroups WebGPU dispatches along one dimension. */
+export const MAX_WORKGROUPS = 65_535;
+
+/** A linear count of workgroups as [x, y, 1]; kernels recover the index as `group.y * 65535 + group.x` and must check it against their count. */
+export function spread(count: number): readonly [number, number, number] {
+  return count <= MAX_WORKGROUPS ? [count, 1, 1] : [MAX_WORKGROUPS, Math.ceil(count / MAX_WORKGROUPS), 1];
+}
+
+/** The whole text of a kernel, `writable` naming the bindings that must be declared read_write because of where their values live. */
+export function kernelSource<P extends object>(kernel: Kernel<P>, parameters: P, writable: ReadonlySet<string>): string {
+  const types = kernel.types?.(parameters) ?? {};
+  const lines = kernel.subgroups?.(parameters) ? ['enable subgroups;', 'diagnostic(off, subgroup_uniformity);'] : [];
+  Object.entries(kernel.bindings).forEach(([name, access], binding) => {
+    const mode = access === 'read' && !writable.has(name) ? 'read' : 'read_write';
+    lines.push(`@group(0) @binding(${binding}) var<storage, ${mode}> ${name}: array<${types[name] ?? 'f32'}>;`);
+  });
+  const uniforms = Object.entries(kernel.uniforms);
+  if (uniforms.length > 0) {
+    lines.push(`struct Uniforms { ${uniforms.map(([name, type]) => `${name}: ${type}`).join(', ')} }`);
+    lines.push(`@group(0) @binding(${Object.keys(kernel.bindings).length}) var<uniform> u: Uniforms;`);
+  }
+  return `${lines.join('\n')}\n${kernel.wgsl(parameters)}`;
+}

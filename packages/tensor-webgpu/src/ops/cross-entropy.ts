@@ -1,0 +1,56 @@
+/** Cross-entropy of integer targets. The forward op keeps the log-sum-exp of each row, so that the backward pass is one elementwise chain. */
+import { ShapeError } from '../errors.js';
+import { defineOp } from '../graph/op.js';
+import { lowerCrossEntropy } from '../kernels/cross-entropy.js';
+import { expectShape, formatShape } from '../shape.js';
+import { applyAll, expectDType, iota, type Tensor, zeros } from '../tensor.js';
+
+/**
+ * −log softmax(logits)[target] of each row, in nats; a target below zero leaves its row out (loss and gradient zero).
+ * @param logits [N, V] f32
+ * @param targets [N] i32
+ * @returns [N]
+ * @throws {ShapeError | DTypeError}
+ */
+export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
+  if (logits.rank !== 2) throw new ShapeError(`crossEntropy: logits are ${formatShape(logits.shape)}, expected [N, V]`);
+  expectShape('crossEntropy', { targets }, [logits.shape[0]]);
+  expectDType('crossEntropy', { logits }, 'f32');
+  expectDType('crossEntropy', { targets }, 'i32');
+  return applyAll(crossEntropyOp, [logits, targets], {})[0];
+}
+
+const column = (x: Tensor) => x.reshape([x.shape[0], 1]);
+
+/** Outputs: the losses [N] and the log-sum-exp of each row [N]. */
+export const crossEntropyOp = defineOp<Readonly<Record<string, never>>>({
+  name: 'crossEntropy',
+  kind: 'compute',
+  infer: ([logits]) => [
+    { shape: [logits.shape[0]], dtype: 'f32' },
+    { shape: [logits.shape[0]], dtype: 'f32' },
+  ],
+  define: ([logits, targets]) => {
+    const max = logits.max(-1, { keepDims: true });
+    const logSumExp = logits
+      .sub(max)
+      .exp()
+      .sum(-1)
+      .log()
+      .add(max.reshape([logits.shape[0]]));
+    const picked = iota(logits.shape).equal(column(targets)).where(logits, 0).sum(-1);
+    return [targets.less(0).where(zeros(targets.shape), logSumExp.sub(picked)), logSumExp];
+  },
+  // d loss / d logits = softmax − onehot(target)
+  gradient: ([dloss, dlse], [logits, targets], _, [, logSumExp]) => {
+    const probabilities = logits.sub(column(logSumExp)).exp();
+    const weight = dloss === undefined ? undefined : column(targets.less(0).where(zeros(targets.shape), dloss));
+    const fromLoss =
+      weight === undefined
+        ? undefined
+        : probabilities.sub(iota(logits.shape).equal(column(targets)).where(zeros(logits.shape).add(1), 0)).mul(weight);
+    const fromLse = dlse === undefined ? undefined : probabilities.mul(column(dlse));
+    return [fromLoss === undefined ? fromLse : fromLse === undefined ? fromLoss : fromLoss.add(fromLse)];
+  },
+  lower: lowerCrossEntropy,
+});

@@ -1,0 +1,16 @@
+/** Makes this checkout ready to run: Node, the dependencies, a WebGPU adapter. Says what it does before it does it; idle in under a second. */
+import process from 'node:process';
+import { ensureAdapter } from './setup/adapter.mjs';
+import { ensureDependencies } from './setup/dependencies.mjs';
+import { SetupError } from './setup/error.mjs';
+import { expectNode } from './setup/node-version.mjs';
+
+try {
+  expectNode(process.versions.node);
+  ensureDependencies();
+  ensureAdapter({ rootless: process.argv.includes('--rootless') });
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  process.stderr.write(`error: ${error.message}\n  -> ${error.remedy}\n`);
+  process.exit(1);
+}
