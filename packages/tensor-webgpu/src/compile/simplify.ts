@@ -77,8 +77,11 @@ export function simplify(roots: readonly Tensor[]): Tensor[] {
     const key = `${op.name}|${inputs.map(({ node, index }) => `${node.id}.${index}`).join()}|${JSON.stringify(attributes)}`;
     const found = known.get(key);
     if (found !== undefined) return found;
-    const reusable = existing?.inputs.every((input, i) => input.node === inputs[i].node && input.index === inputs[i].index);
-    const outputs = reusable ? existing.outputs.map((_, index) => new Tensor(existing, index)) : applyAll(op, inputs, attributes);
+    const isReusable = existing?.inputs.every((input, i) => input.node === inputs[i].node && input.index === inputs[i].index) ?? false;
+    const outputs =
+      existing !== undefined && isReusable
+        ? existing.outputs.map((_, index) => new Tensor(existing, index))
+        : applyAll(op, inputs, attributes);
     known.set(key, outputs);
     return outputs;
   };
