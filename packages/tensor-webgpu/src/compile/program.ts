@@ -2,7 +2,8 @@
  * A compiled program: a flat list of (pipeline, bind group, workgroups) over planned memory. A call writes the inputs, encodes one pass and
  * submits it once; nothing is created while replaying.
  */
-import { ALIGNMENT, align, type Device, type Pipeline } from '../device/device.js';
+import { ALIGNMENT, align } from '../device/alignment.js';
+import type { Device, Pipeline } from '../device/device.js';
 import type { Storage } from '../device/variables.js';
 import { type DType, dtypeOf, type TypedArray } from '../dtype.js';
 import { DTypeError, GraphError, ShapeError, StaleResultError } from '../errors.js';

@@ -1,18 +1,15 @@
 /** A WebGPU device: buffers, pipelines and read-back. The only neighbours of WebGPU are the files of this folder. */
+import { compile, evaluate, type Program, type Traced } from '../compile/compile.js';
 import type { TypedArray } from '../dtype.js';
 import { typedArray } from '../dtype.js';
 import { DeviceError } from '../errors.js';
 import type { TensorType } from '../graph/op.js';
 import { type AdapterTraits, type Kernel, kernelSource } from '../kernels/kernel.js';
 import { sizeOf } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+import { ALIGNMENT, align } from './alignment.js';
+import { VariableSet, type VariableSpec } from './variables.js';
 import { waitFor } from './wait.js';
-
-/** Offsets of bindings are multiples of this on every adapter. */
-export const ALIGNMENT = 256;
-
-export function align(bytes: number): number {
-  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-}
 
 export interface DeviceInfo {
   readonly vendor: string;
@@ -149,6 +146,23 @@ export class Device implements Disposable {
     const index = this.#staging.findIndex((buffer) => buffer.size >= bytes && buffer.size <= Math.max(bytes * 4, 4096));
     if (index >= 0) return this.#staging.splice(index, 1)[0];
     return this.gpu.createBuffer({ label: 'staging', size: align(bytes), usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  }
+
+  /** Memory for `specs`, all f32, in one flat buffer; its content is zero until written. */
+  variables(specs: Readonly<Record<string, VariableSpec>>, label?: string): VariableSet {
+    return new VariableSet(this, specs, label);
+  }
+
+  /** A program that `trace` describes; traced and compiled once per signature of input shapes. */
+  compile<I extends Readonly<Record<string, Tensor>>, O extends Readonly<Record<string, Tensor>>>(
+    trace: (inputs: I) => Traced<O>,
+  ): Program<I, O> {
+    return compile(this, trace);
+  }
+
+  /** Computes tensors of variables and constants, once. */
+  run(tensors: readonly Tensor[]): Promise<TypedArray[]> {
+    return evaluate(this, tensors);
   }
 
   /** Resolves when everything submitted so far has run. */

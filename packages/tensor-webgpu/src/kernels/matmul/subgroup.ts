@@ -40,13 +40,13 @@ function rowsOfA({ depth }: SubgroupForm): string {
   return `
     for (var row = first; row < last; row++) {
       ${range(depth / 32)
-        .map((j) => `let a${j} = a[a0 + row * K4 + k0 / 4u + ${j * 8}u + lane];`)
+        .map((j) => `let r${j} = a[a0 + row * K4 + k0 / 4u + ${j * 8}u + lane];`)
         .join('\n      ')}
       var s = vec4f();
       ${range(depth)
         .map(
           (k) =>
-            `s = fma(vec4f(subgroupBroadcast(a${Math.floor(k / 32)}.${COMPONENTS[k % 4]}, ${Math.floor((k % 32) / 4)}u)), t[${k}], s);`,
+            `s = fma(vec4f(subgroupBroadcast(r${Math.floor(k / 32)}.${COMPONENTS[k % 4]}, ${Math.floor((k % 32) / 4)}u)), t[${k}], s);`,
         )
         .join('\n      ')}
       if (mine) {
@@ -62,13 +62,13 @@ function columnsOfA({ depth }: SubgroupForm): string {
   return `
     for (var row = first / 4u; row < last / 4u; row++) {
       ${range(depth / 8)
-        .map((j) => `let a${j} = a[a0 + (k0 + ${j * 8}u + lane) * M4 + row];`)
+        .map((j) => `let r${j} = a[a0 + (k0 + ${j * 8}u + lane) * M4 + row];`)
         .join('\n      ')}
       ${rows.map((i) => `var s${i} = vec4f();`).join(' ')}
       ${range(depth)
         .map((k) =>
           rows
-            .map((i) => `s${i} = fma(vec4f(subgroupBroadcast(a${Math.floor(k / 8)}.${COMPONENTS[i]}, ${k % 8}u)), t[${k}], s${i});`)
+            .map((i) => `s${i} = fma(vec4f(subgroupBroadcast(r${Math.floor(k / 8)}.${COMPONENTS[i]}, ${k % 8}u)), t[${k}], s${i});`)
             .join(' '),
         )
         .join('\n      ')}

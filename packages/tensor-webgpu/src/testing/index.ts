@@ -1,0 +1,1 @@
+export { OpRun, type RunOpOptions, runOp } from './run-op.js';
