@@ -340,7 +340,12 @@ export function lower(outputs: readonly Tensor[], updates: readonly UpdateTarget
     if (node.op.kind === 'update') late.push(node);
     else lowering.node(node);
   }
-  const results = outputs.map((output) => lowering.materialize(output));
+  const updated = new Set(updates.map(({ leaf }) => leaf.node));
+  // A variable's old value, asked for as a result, is kept apart from the variable that is written.
+  const results = outputs.map((output) => {
+    const value = lowering.materialize(output);
+    return value.leaf !== undefined && updated.has(value.leaf) ? lowering.duplicate(value) : value;
+  });
   // First values that are computed from old variables, then the variables: an update never overtakes a reader.
   const copies = updates
     .filter(({ value }) => value.node.op.kind !== 'update')

@@ -1,6 +1,8 @@
 /** Ops that write variables in place: rows of a key-value cache, and AdamW over flat parameters. They run after every reader of the old value. */
 import { ShapeError } from '../errors.js';
 import { defineOp } from '../graph/op.js';
+import { lowerAdamW, lowerGlobalNorm } from '../kernels/adamw.js';
+import { lowerWriteRows } from '../kernels/write-rows.js';
 import { expectShape, formatShape } from '../shape.js';
 import { apply, applyAll, expectDType, type Tensor } from '../tensor.js';
 
@@ -46,6 +48,7 @@ export const writeRowsOp = defineOp<{ column: number }>({
       }
     }
   },
+  lower: lowerWriteRows,
 });
 
 /** Tensors placed in one flat tensor [total] at element `offsets`; producers write there directly where the planner can arrange it. What lies between is undefined. */
@@ -85,6 +88,7 @@ export const globalNormOp = defineOp<Readonly<Record<string, never>>>({
     for (let block = 0; block < blocks.length; block++) for (let i = 0; i < (blocks[block] & 255); i++) sum += flat[block * BLOCK + i] ** 2;
     y[0] = Math.sqrt(sum);
   },
+  lower: lowerGlobalNorm,
 });
 
 export type AdamWAttributes = { readonly beta1: number; readonly beta2: number; readonly eps: number; readonly clipNorm: number };
@@ -137,4 +141,5 @@ export const adamWOp = defineOp<AdamWAttributes>({
       }
     }
   },
+  lower: lowerAdamW,
 });

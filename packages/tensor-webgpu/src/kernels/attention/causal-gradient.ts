@@ -76,9 +76,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var i = first; i < u.T; i += ${form.block}u) {
     ${scalar('lse', 'l')}
     ${scalar('deltas', 'd')}
-    ${text.rows((i) => `let row${i} = row0 + min(i + ${i}u, u.T - 1u);`)}
-    ${text.rows((i) => text.load(`q${i}`, 'qkv', `row${i} * 3u * width + head`))}
-    ${text.rows((i) => text.load(`g${i}`, 'dy', `row${i} * width + head`))}
+    ${text.rows((i) => `let query${i} = row0 + min(i + ${i}u, u.T - 1u);`)}
+    ${text.rows((i) => text.load(`q${i}`, 'qkv', `query${i} * 3u * width + head`))}
+    ${text.rows((i) => text.load(`g${i}`, 'dy', `query${i} * width + head`))}
     ${text.rows((i) => text.product(`s${i}`, 'k', `q${i}`, 'qkv'))}
     ${text.rows((i) => text.product(`dp${i}`, 'v', `g${i}`, 'dy'))}
     ${text.rows((i) => `let p${i} = select(0.0, exp(s${i} - l${i}), i + ${i}u >= place && i + ${i}u < u.T); let ds${i} = p${i} * (dp${i} - d${i});`)}
