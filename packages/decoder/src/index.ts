@@ -1,0 +1,10 @@
+export { blockShapes, linear, norm, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
+export { loadCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js';
+export { type DecoderConfig, decoderConfigSchema, parseDecoderConfig } from './config.js';
+export { countParameters, inferenceFlopsPerToken } from './cost.js';
+export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';
+export { DecoderError, type DecoderErrorCode } from './errors.js';
+export { normal, seedFor, uniform } from './random.js';
+export { encodeSafetensors, type NamedTensor, parseSafetensors } from './safetensors.js';
+export { Sampler, type SamplingOptions } from './sampler.js';
+export { DecodeSession, type SessionInput } from './session.js';

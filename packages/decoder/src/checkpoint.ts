@@ -1,0 +1,38 @@
+/** Variable sets to and from safetensors files, written aside and renamed. */
+import { readFile } from 'node:fs/promises';
+import { publishBytes, withArtifactErrors } from '@sconelm/artifact';
+import type { VariableSet } from '@sconelm/tensor-webgpu';
+import { DecoderError } from './errors.js';
+import { encodeSafetensors, type NamedTensor, parseSafetensors } from './safetensors.js';
+
+/** Reads every variable from the device and publishes them as one file. @throws {ArtifactError} */
+export async function saveCheckpoint(path: string, variables: VariableSet, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
+  const flat = (await variables.flat.read()) as Float32Array<ArrayBuffer>;
+  const tensors = new Map<string, NamedTensor>();
+  variables.names.forEach((name, i) => {
+    const { tensor } = variables.get(name);
+    tensors.set(name, { shape: tensor.shape, data: flat.slice(variables.offsets[i], variables.offsets[i] + tensor.size) });
+  });
+  await publishBytes(path, encodeSafetensors(tensors, metadata));
+}
+
+/** @throws {ArtifactError | DecoderError} missing, or corrupt */
+export async function readCheckpoint(path: string): Promise<Map<string, NamedTensor>> {
+  return withArtifactErrors(path, async () => parseSafetensors(await readFile(path), path).tensors);
+}
+
+/**
+ * Writes a file's tensors into variables of the same names and shapes.
+ * @throws {DecoderError} CHECKPOINT_MISMATCH if a variable is missing in the file or has another shape there; the variables are untouched then
+ */
+export async function loadCheckpoint(path: string, variables: VariableSet): Promise<void> {
+  const tensors = await readCheckpoint(path);
+  const mismatch = (what: string) =>
+    new DecoderError('CHECKPOINT_MISMATCH', `${path}: ${what}`, 'Use the checkpoint of a model of this configuration.');
+  for (const { name, shape } of variables) {
+    const found = tensors.get(name)?.shape;
+    if (found === undefined) throw mismatch(`tensor '${name}' is missing`);
+    if (found.join() !== shape.join()) throw mismatch(`tensor '${name}' is [${found}], expected [${shape}]`);
+  }
+  for (const variable of variables) variable.write(tensors.get(variable.name)?.data ?? new Float32Array());
+}

@@ -1,0 +1,117 @@
+/** Decoding with a key-value cache: any mixture of chunks and single tokens gives what one pass over the whole would give. */
+import {
+  cachedAttention,
+  type Device,
+  hostTensor,
+  type Program,
+  type Result,
+  type Tensor,
+  update,
+  type VariableSet,
+  writeRows,
+} from '@sconelm/tensor-webgpu';
+import { norm, type Parameters, transformerBlock } from './block.js';
+import type { DecoderConfig } from './config.js';
+import { decoderLogits } from './decoder.js';
+import { DecoderError } from './errors.js';
+
+/** Largest chunk that is run at once. */
+const MAX_CHUNK = 64;
+
+type Inputs = { tokens: Tensor; rows: Tensor; positions: Tensor; length: Tensor };
+
+export interface SessionInput {
+  /** Token per position; −1 where `rows` gives the embedding. */
+  readonly tokens: Int32Array;
+  /** [n, width]: embeddings where the token is −1, zero elsewhere. */
+  readonly rows?: Float32Array;
+}
+
+export class DecodeSession implements Disposable {
+  readonly #config: DecoderConfig;
+  readonly #caches: VariableSet;
+  readonly #program: Program<Inputs, { logits: Tensor }>;
+  #length = 0;
+
+  constructor(device: Device, config: DecoderConfig, parameters: Parameters) {
+    this.#config = config;
+    const { contextLength, width: d, heads, layers } = config;
+    const shape = [1, contextLength, d];
+    const caches = device.variables(
+      Object.fromEntries(
+        Array.from({ length: layers }, (_, i) => [
+          [`k${i}`, { shape }],
+          [`v${i}`, { shape }],
+        ]).flat(),
+      ),
+      'key-value cache',
+    );
+    for (const cache of caches) cache.write(new Float32Array(cache.tensor.size));
+    this.#caches = caches;
+    this.#program = device.compile(({ tokens, rows, positions, length }: Inputs) => {
+      const T = tokens.size;
+      const updates: ReturnType<typeof update>[] = [];
+      let x = parameters('tok.weight').gatherRows(tokens).add(rows).add(parameters('pos.weight').gatherRows(positions));
+      for (let layer = 0; layer < layers; layer++) {
+        const keys = caches.get(`k${layer}`);
+        const values = caches.get(`v${layer}`);
+        x = transformerBlock(x, parameters, `h.${layer}`, (packed) => {
+          const qkv = packed.reshape([1, T, 3 * d]);
+          updates.push(
+            update(keys, writeRows(keys.tensor, qkv, length, { column: d })),
+            update(values, writeRows(values.tensor, qkv, length, { column: 2 * d })),
+          );
+          return cachedAttention(qkv, keys.tensor, values.tensor, length, { heads }).reshape([T, d]);
+        });
+      }
+      return { outputs: { logits: decoderLogits(norm(x, parameters, 'lnf'), parameters) }, updates };
+    });
+  }
+
+  /** Positions in the cache. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Forgets everything. */
+  reset(): void {
+    this.#length = 0;
+  }
+
+  /**
+   * Appends positions.
+   * @returns the logits of every new position, [n, V]
+   * @throws {DecoderError} CONTEXT_FULL
+   */
+  async append({ tokens, rows }: SessionInput): Promise<Float32Array> {
+    const { contextLength, width, vocabSize } = this.#config;
+    if (this.#length + tokens.length > contextLength) {
+      throw new DecoderError(
+        'CONTEXT_FULL',
+        `${this.#length} positions and ${tokens.length} new ones do not fit a context of ${contextLength}`,
+        'Use a shorter prompt or generate less.',
+      );
+    }
+    const logits = new Float32Array(tokens.length * vocabSize);
+    // Chunks are powers of two, so that few programs serve every length.
+    for (let start = 0; start < tokens.length; ) {
+      const size = Math.min(MAX_CHUNK, 2 ** Math.floor(Math.log2(tokens.length - start)));
+      const chunkRows = rows?.slice(start * width, (start + size) * width) ?? new Float32Array(size * width);
+      const result: { readonly logits: Result } = this.#program.run({
+        tokens: hostTensor(tokens.slice(start, start + size) as Int32Array<ArrayBuffer>),
+        rows: hostTensor(chunkRows as Float32Array<ArrayBuffer>, [size, width]),
+        positions: hostTensor(Int32Array.from({ length: size }, (_, i) => this.#length + i)),
+        length: hostTensor(new Int32Array([this.#length])),
+      });
+      this.#length += size;
+      logits.set((await result.logits.data()) as Float32Array, start * vocabSize);
+      start += size;
+    }
+    return logits;
+  }
+
+  [Symbol.dispose](): void {
+    this.#program[Symbol.dispose]();
+    this.#caches[Symbol.dispose]();
+  }
+}

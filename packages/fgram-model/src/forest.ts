@@ -1,0 +1,115 @@
+/**
+ * The forest of a batch: every distinct prefix of its f-grams is one node, computed once, attending to its ancestors. Nodes are numbered
+ * depth-first with children in token order, so ancestors come first and a node's descendants are a range.
+ */
+export interface Forest {
+  /** Nodes without padding. */
+  readonly nodes: number;
+  /** [N] token per node; −1 pads to a multiple of the bucket. */
+  readonly tokens: Int32Array<ArrayBuffer>;
+  /** [N] distance from the root; 0 for padding. */
+  readonly depths: Int32Array<ArrayBuffer>;
+  /** [N, K]: the node itself, its parent, ..; −1 where there are fewer. */
+  readonly ancestors: Int32Array<ArrayBuffer>;
+  /** [N]: one past the node's last descendant. */
+  readonly ends: Int32Array<ArrayBuffer>;
+  /** The node of each sequence's last token. */
+  readonly last: Int32Array<ArrayBuffer>;
+}
+
+/** Node counts are rounded up to a multiple of this, so that few shapes occur. */
+export const NODE_BUCKET = 128;
+
+/** Slices of `tokens`: sequence i is tokens[starts[i] .. starts[i] + lengths[i]). */
+export interface Slices {
+  readonly tokens: ArrayLike<number>;
+  readonly starts: ArrayLike<number>;
+  readonly lengths: ArrayLike<number>;
+}
+
+/** @param maxLength K, at least every length */
+export function buildForest({ tokens, starts, lengths }: Slices, maxLength: number, bucket = NODE_BUCKET): Forest {
+  const children: Map<number, number>[] = [new Map()];
+  const count = starts.length;
+  const leaves = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    let node = 0;
+    for (let t = starts[i]; t < starts[i] + lengths[i]; t++) {
+      let child = children[node].get(tokens[t]);
+      if (child === undefined) {
+        child = children.length;
+        children.push(new Map());
+        children[node].set(tokens[t], child);
+      }
+      node = child;
+    }
+    leaves[i] = node;
+  }
+  const nodes = children.length - 1;
+  const padded = Math.max(1, Math.ceil(nodes / bucket)) * bucket;
+  const result = {
+    nodes,
+    tokens: new Int32Array(padded).fill(-1),
+    depths: new Int32Array(padded),
+    ancestors: new Int32Array(padded * maxLength).fill(-1),
+    ends: Int32Array.from({ length: padded }, (_, i) => i + 1),
+    last: new Int32Array(count),
+  };
+  for (let i = nodes; i < padded; i++) result.ancestors[i * maxLength] = i;
+  const numbers = new Int32Array(children.length);
+  let next = 0;
+  const number = (node: number, depth: number, parent: number): void => {
+    const ordered = [...children[node]].sort(([a], [b]) => a - b);
+    for (const [token, child] of ordered) {
+      const own = next++;
+      numbers[child] = own;
+      result.tokens[own] = token;
+      result.depths[own] = depth;
+      result.ancestors[own * maxLength] = own;
+      if (parent >= 0) for (let k = 0; k < depth; k++) result.ancestors[own * maxLength + 1 + k] = result.ancestors[parent * maxLength + k];
+      number(child, depth + 1, own);
+      result.ends[own] = next;
+    }
+  };
+  number(0, 0, -1);
+  for (let i = 0; i < count; i++) result.last[i] = numbers[leaves[i]];
+  return result;
+}
+
+export interface BatchForest extends Forest {
+  /** Per position the token; −1 where an f-gram ends there. */
+  readonly baseTokens: Int32Array<ArrayBuffer>;
+  /** Per position the node of the f-gram that ends there; −1 where none. */
+  readonly nodeOf: Int32Array<ArrayBuffer>;
+}
+
+/**
+ * The forest of windows that stand alone: a match is cut at its window's start (the set is closed under suffixes, so the rest is a member).
+ * @param tokens [B·T] @param lengths [B·T] length of the longest f-gram that ends at each position, 1 for none @param T window length
+ */
+export function batchForest(
+  tokens: ArrayLike<number>,
+  lengths: ArrayLike<number>,
+  T: number,
+  maxLength: number,
+  bucket = NODE_BUCKET,
+): BatchForest {
+  const positions: number[] = [];
+  const starts: number[] = [];
+  const sizes: number[] = [];
+  for (let i = 0; i < tokens.length; i++) {
+    const length = Math.min(lengths[i], (i % T) + 1);
+    if (length < 2) continue;
+    positions.push(i);
+    starts.push(i - length + 1);
+    sizes.push(length);
+  }
+  const forest = buildForest({ tokens, starts, lengths: sizes }, maxLength, bucket);
+  const baseTokens = Int32Array.from({ length: tokens.length }, (_, i) => tokens[i]);
+  const nodeOf = new Int32Array(tokens.length).fill(-1);
+  positions.forEach((position, i) => {
+    baseTokens[position] = -1;
+    nodeOf[position] = forest.last[i];
+  });
+  return { ...forest, baseTokens, nodeOf };
+}
