@@ -1,0 +1,21 @@
+/** What can go wrong with text, tokens and f-gram sets: a stable `code`, a message that says what and where, a remedy. */
+export type MinerErrorCode =
+  | 'TEXT_MISSING'
+  | 'TEXT_EMPTY'
+  | 'TEXT_NOT_UTF8'
+  | 'TEXT_FORMAT'
+  | 'TOKENIZER_UNSUPPORTED'
+  | 'FGRAMS_CORRUPT'
+  | 'DATASET_CORRUPT'
+  | 'MINE_OPTION';
+
+export class MinerError extends Error {
+  readonly code: MinerErrorCode;
+  readonly remedy: string;
+  constructor(code: MinerErrorCode, message: string, remedy: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.remedy = remedy;
+  }
+}

@@ -1,0 +1,1 @@
+export { encodeFgrams, type FgramManifest, FgramSet, Matcher } from './fgram-set.js';
