@@ -4,12 +4,12 @@ import { ancestorAttention, type HostTensor, hostTensor, type Tensor } from '@sc
 import type { FgramModelConfig } from './config.js';
 import type { BatchForest, Forest } from './forest.js';
 
-export interface ForestTensors {
+export type ForestTensors = {
   readonly nodeTokens: Tensor;
   readonly depths: Tensor;
   readonly ancestors: Tensor;
   readonly ends: Tensor;
-}
+};
 
 /** A forest as inputs of a program. */
 export function forestInputs({ tokens, depths, ancestors, ends }: Forest): { readonly [K in keyof ForestTensors]: HostTensor } {
