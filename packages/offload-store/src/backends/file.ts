@@ -1,0 +1,149 @@
+/** `file:DIR`: one file of rows, published by rename; a writer that was killed goes on from its journal. */
+import { existsSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { acquireLock, type Lock, promoteDirectory, readManifest, settleDirectory, writeManifest } from '@sconelm/artifact';
+import { defineBackend, type RowSink } from '../backend.js';
+import { StoreMismatchError, withStoreErrors } from '../errors.js';
+import { descriptionSchema, differenceOf, type StoreDescription, type StoreManifest } from '../manifest.js';
+import { rowBytesOf } from '../row-dtype.js';
+import { runLength } from '../row-order.js';
+import { RowSet } from '../row-set.js';
+import { descriptionHead, expectStoreOrNothing, type FileLayout, layoutOf, manifestHead } from './file-layout.js';
+import { openFileReader } from './file-reader.js';
+import { Journal } from './journal.js';
+
+export const fileBackend = defineBackend({
+  scheme: 'file',
+  openReader: openFileReader,
+
+  openSink(location, description, { restart }) {
+    const layout = layoutOf(location);
+    return withStoreErrors(layout.directory, async () => {
+      const lock = await acquireLock(layout.lock);
+      try {
+        await settleDirectory(layout.directory);
+        await expectStoreOrNothing(layout);
+        if (restart) await rm(layout.partial, { recursive: true, force: true });
+        await begin(layout, description);
+        const written = new RowSet(description.rows);
+        const journal = await Journal.open(layout.journal, written);
+        const file = await open(layout.partialRows, existsSync(layout.partialRows) ? 'r+' : 'w+');
+        return new FileSink({ layout, lock, journal, file, written, rowBytes: rowBytesOf(description.dtype, description.width) });
+      } catch (error) {
+        await lock.release();
+        throw error;
+      }
+    });
+  },
+
+  remove(location) {
+    const layout = layoutOf(location);
+    return withStoreErrors(layout.directory, async () => {
+      const lock = await acquireLock(layout.lock);
+      try {
+        await expectStoreOrNothing(layout);
+        await rm(layout.partial, { recursive: true, force: true });
+        await rm(layout.directory, { recursive: true, force: true });
+      } finally {
+        await lock.release();
+      }
+    });
+  },
+});
+
+/** Makes the unfinished store's folder, or checks that the one there is of the same description. */
+async function begin(layout: FileLayout, description: StoreDescription): Promise<void> {
+  if (existsSync(layout.description)) {
+    const found = await readManifest(layout.description, { ...descriptionHead, schema: descriptionSchema });
+    const difference = differenceOf(found, description);
+    if (difference === undefined) return;
+    throw new StoreMismatchError(
+      `an unfinished store at ${layout.directory} has ${difference}`,
+      'Create it with restart: true to throw the unfinished one away.',
+    );
+  }
+  await rm(layout.partial, { recursive: true, force: true });
+  await mkdir(layout.partialDirectory, { recursive: true });
+  await writeManifest(layout.description, { ...descriptionHead, ...description });
+}
+
+interface SinkParts {
+  readonly layout: FileLayout;
+  readonly lock: Lock;
+  readonly journal: Journal;
+  readonly file: FileHandle;
+  readonly written: RowSet;
+  readonly rowBytes: number;
+}
+
+class FileSink implements RowSink {
+  readonly written: RowSet;
+  readonly #parts: SinkParts;
+  #open = true;
+
+  constructor(parts: SinkParts) {
+    this.#parts = parts;
+    this.written = parts.written;
+  }
+
+  writeRows(ids: Uint32Array, rows: Uint8Array): Promise<void> {
+    const { layout, journal, file, rowBytes } = this.#parts;
+    return withStoreErrors(layout.partialRows, async () => {
+      const ranges: number[] = [];
+      const again: number[] = [];
+      for (let start = 0; start < ids.length; ) {
+        const count = runLength(ids, start);
+        ranges.push(ids[start], count);
+        for (let i = start; i < start + count; i++) if (this.written.has(ids[i])) again.push(ids[i], 1);
+        start += count;
+      }
+      // A row that is being replaced counts as missing until it is on the disk again.
+      if (again.length > 0) await journal.replaced(again);
+      let at = 0;
+      for (let i = 0; i < ranges.length; i += 2) {
+        const bytes = ranges[i + 1] * rowBytes;
+        for (let done = 0; done < bytes; ) {
+          const { bytesWritten } = await file.write(rows, at + done, bytes - done, ranges[i] * rowBytes + done);
+          done += bytesWritten;
+        }
+        at += bytes;
+      }
+      await file.datasync();
+      await journal.written(ranges);
+      for (const id of ids) this.written.add(id);
+    });
+  }
+
+  readRows(ids: Uint32Array, into: Uint8Array): Promise<void> {
+    const { layout, file, rowBytes } = this.#parts;
+    return withStoreErrors(layout.partialRows, async () => {
+      for (let start = 0; start < ids.length; ) {
+        const count = runLength(ids, start);
+        await file.read(into, start * rowBytes, count * rowBytes, ids[start] * rowBytes);
+        start += count;
+      }
+    });
+  }
+
+  publish(manifest: StoreManifest): Promise<void> {
+    const { layout } = this.#parts;
+    return withStoreErrors(layout.directory, async () => {
+      await writeManifest(layout.partialManifest, { ...manifestHead, ...manifest });
+      await this.#closeFiles();
+      await promoteDirectory(layout.partialDirectory, layout.directory);
+      await rm(layout.partial, { recursive: true, force: true });
+    });
+  }
+
+  async #closeFiles(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#parts.journal.close();
+    await this.#parts.file.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#closeFiles();
+    await this.#parts.lock.release();
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * Reading rows: checks ids and buffers once, gives the backend unique ascending ids, decodes into the caller's f32 buffer.
+ * One row from memory or the page cache is answered at once, without a promise and without garbage to speak of.
+ */
+import { crc32 } from 'node:zlib';
+import type { RowReader } from './backend.js';
+import { CorruptStoreError, StoreArgumentError, StoreError } from './errors.js';
+import type { StoreManifest } from './manifest.js';
+import { type MetricCounts, noMetrics, type StoreMetrics } from './metrics.js';
+import { allocateRows, type RowBuffer, type RowDtype } from './row-dtype.js';
+import { isAscending, maxBatch, orderRows } from './row-order.js';
+
+export interface ReadOptions {
+  /** Aborting rejects the read with the signal's reason; `into` then holds anything. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Buffers of one read at a time. */
+interface Scratch {
+  readonly capacity: number;
+  readonly ids: Uint32Array;
+  readonly rows: RowBuffer;
+}
+
+/** A published store, open for reading. */
+export class RowStore implements AsyncDisposable {
+  readonly url: string;
+  readonly manifest: StoreManifest;
+  readonly rows: number;
+  readonly width: number;
+  readonly dtype: RowDtype;
+  readonly rowBytes: number;
+  readonly #reader: RowReader;
+  readonly #counts: MetricCounts = noMetrics();
+  readonly #free: Scratch[] = [];
+  readonly #pending = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(url: string, reader: RowReader) {
+    this.url = url;
+    this.#reader = reader;
+    this.manifest = reader.manifest;
+    const { rows, width, dtype, rowBytes } = reader.manifest;
+    this.rows = rows;
+    this.width = width;
+    this.dtype = dtype;
+    this.rowBytes = rowBytes;
+  }
+
+  /** Counts since opening; a copy. */
+  get metrics(): StoreMetrics {
+    return { ...this.#counts };
+  }
+
+  /**
+   * Reads rows: `into[i * width ..]` becomes row `ids[i]`, decoded.
+   * @param ids [n], any order, repeats allowed
+   * @param into [n, width] f32; may be longer
+   * @returns nothing if the rows are there already; a promise if they are still on their way. `await` takes both.
+   * @throws {StoreError} STORE_ARGUMENT: an id out of range, `into` too short; STORE_CLOSED; STORE_CORRUPT; STORE_IO
+   */
+  read(ids: Uint32Array | Int32Array, into: Float32Array, { signal }: ReadOptions = {}): void | Promise<void> {
+    this.#expectRead(ids, into);
+    signal?.throwIfAborted();
+    const started = performance.now();
+    this.#counts.reads += 1;
+    this.#counts.rows += ids.length;
+    if (ids.length > maxBatch) return this.#track(this.#readInParts(ids, into, signal), started);
+    let answer: void | Promise<void>;
+    try {
+      answer = isAscending(ids) ? this.#readAscending(ids, into, signal) : this.#readAnyOrder(ids, into, signal);
+    } catch (error) {
+      this.#counts.failed += 1;
+      throw error;
+    }
+    if (answer !== undefined) return this.#track(answer, started);
+    this.#counts.seconds += (performance.now() - started) / 1000;
+  }
+
+  /**
+   * Reads every row and compares each block with its checksum. Plain reads do not: a checksum per row costs as much as the copy.
+   * @throws {CorruptStoreError} naming the first damaged block and its rows
+   */
+  async verify({ signal }: ReadOptions = {}): Promise<void> {
+    this.#expectOpen();
+    await blockSums(
+      this.manifest,
+      (ids, into) => this.#reader.readRows(ids, into, signal),
+      (block, sum) => {
+        if (sum === this.manifest.blocks[block]) return;
+        const first = block * this.manifest.blockRows;
+        const last = Math.min(first + this.manifest.blockRows, this.rows) - 1;
+        throw new CorruptStoreError(`${this.url}: block ${block} (rows ${first} to ${last}) does not match its checksum`);
+      },
+    );
+  }
+
+  /** Waits for reads under way, then closes; later reads fail with STORE_CLOSED. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.allSettled(this.#pending);
+    await this.#reader.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #expectOpen(): void {
+    if (this.#closed) throw new StoreError('STORE_CLOSED', `${this.url} is closed`, 'Open the store again.');
+  }
+
+  #expectRead(ids: Uint32Array | Int32Array, into: Float32Array): void {
+    this.#expectOpen();
+    if (into.length < ids.length * this.width) {
+      const expected = `[${ids.length}, ${this.width}] = ${ids.length * this.width}`;
+      throw new StoreArgumentError(`read: into has ${into.length} elements, expected ${expected}`, 'Give a longer buffer.');
+    }
+    const { rows } = this;
+    for (let i = 0; i < ids.length; i += 1) {
+      const id = ids[i]!;
+      if (id >= 0 && id < rows) continue;
+      const remedy = 'Ask only for ids of the f-gram set that this store was made from; leave out tokens without a match.';
+      throw new StoreArgumentError(`read: ids[${i}] is ${id}, ${this.url} has rows 0 to ${rows - 1}`, remedy);
+    }
+  }
+
+  #readAscending(ids: Uint32Array | Int32Array, into: Float32Array, signal: AbortSignal | undefined): void | Promise<void> {
+    const count = ids.length;
+    const scratch = this.#take(count);
+    scratch.ids.set(ids); // the caller may change his before a promise is answered
+    return this.#fetch(scratch, count, signal, () => scratch.rows.decode(0, count, into, 0));
+  }
+
+  #readAnyOrder(ids: Uint32Array | Int32Array, into: Float32Array, signal: AbortSignal | undefined): void | Promise<void> {
+    const { unique, sources, targets } = orderRows(ids);
+    const scratch = this.#take(unique.length);
+    scratch.ids.set(unique);
+    return this.#fetch(scratch, unique.length, signal, () => {
+      for (let i = 0; i < sources.length; i += 1) scratch.rows.decode(targets[i]!, 1, into, sources[i]! * this.width);
+    });
+  }
+
+  #fetch(scratch: Scratch, count: number, signal: AbortSignal | undefined, decode: () => void): void | Promise<void> {
+    const finish = (): void => {
+      decode();
+      this.#counts.distinctRows += count;
+      this.#counts.bytes += count * this.rowBytes;
+      this.#free.push(scratch);
+    };
+    const answer = this.#reader.readRows(scratch.ids.subarray(0, count), scratch.rows.bytes.subarray(0, count * this.rowBytes), signal);
+    return answer === undefined ? finish() : answer.then(finish);
+  }
+
+  async #readInParts(ids: Uint32Array | Int32Array, into: Float32Array, signal: AbortSignal | undefined): Promise<void> {
+    for (let start = 0; start < ids.length; start += maxBatch) {
+      await this.#readAnyOrder(ids.subarray(start, start + maxBatch), into.subarray(start * this.width), signal);
+    }
+  }
+
+  #take(count: number): Scratch {
+    const free = this.#free.pop();
+    if (free !== undefined && free.capacity >= count) return free;
+    const capacity = Math.max(16, 2 ** Math.ceil(Math.log2(count + 1)));
+    return { capacity, ids: new Uint32Array(capacity), rows: allocateRows(this.dtype, this.width, capacity) };
+  }
+
+  async #track(answer: Promise<void>, started: number): Promise<void> {
+    this.#counts.promised += 1;
+    this.#pending.add(answer);
+    try {
+      await answer;
+    } catch (error) {
+      this.#counts.failed += 1;
+      throw error;
+    } finally {
+      this.#pending.delete(answer);
+      this.#counts.seconds += (performance.now() - started) / 1000;
+    }
+  }
+}
+
+/** Reads all rows block by block, in order, and gives each block's CRC-32 to `visit`. */
+export async function blockSums(
+  { rows, rowBytes, blockRows }: Pick<StoreManifest, 'rows' | 'rowBytes' | 'blockRows'>,
+  readRows: (ids: Uint32Array, into: Uint8Array) => void | Promise<void>,
+  visit: (block: number, sum: number) => void,
+): Promise<void> {
+  const capacity = Math.min(blockRows, rows);
+  const ids = new Uint32Array(capacity);
+  const bytes = new Uint8Array(capacity * rowBytes);
+  for (let first = 0; first < rows; first += blockRows) {
+    const count = Math.min(blockRows, rows - first);
+    for (let i = 0; i < count; i += 1) ids[i] = first + i;
+    await readRows(ids.subarray(0, count), bytes.subarray(0, count * rowBytes));
+    visit(first / blockRows, crc32(bytes.subarray(0, count * rowBytes)));
+    await new Promise(setImmediate); // a long verification leaves room for others
+  }
+}
