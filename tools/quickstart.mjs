@@ -7,15 +7,12 @@ import { ROOT } from './setup/dependencies.mjs';
 
 process.stderr.write('Building the packages\n');
 const environment = { ...process.env, ...adapterEnvironment() };
-const build = spawnSync(
-  process.execPath,
-  [path.join(ROOT, 'node_modules/nx/bin/nx.js'), 'run-many', '-t', 'build', '--output-style=static'],
-  {
-    cwd: ROOT,
-    env: environment,
-    encoding: 'utf8',
-  },
-);
+const build = spawnSync('npm', ['run', '-s', 'build', '--', '--output-style=static'], {
+  cwd: ROOT,
+  env: environment,
+  encoding: 'utf8',
+  shell: process.platform === 'win32',
+});
 if (build.status !== 0) {
   process.stderr.write(
     `${build.stdout}${build.stderr}error: the build failed\n  -> Mend what is said above, then run the same command again.\n`,
