@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { publishBytes, sha256 } from '@sconelm/artifact';
+import { publishBytes } from '@sconelm/artifact';
+import type { Progress } from '@sconelm/cli-kit';
 import { Sampler } from '@sconelm/decoder';
 import { precompute } from '@sconelm/fgram-model';
 import {
@@ -18,7 +19,7 @@ import {
 import { createStore, openStore, type RowStore } from '@sconelm/offload-store';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { type Evaluation, evaluate, generate } from '../evaluate.js';
-import { createModel, type Model } from '../model.js';
+import { createModel, fingerprint, type Model } from '../model.js';
 import { type TrainResult, trainModel } from '../trainer.js';
 import { Windows } from '../windows.js';
 import { BATCH, FGRAMS, LEARNING_RATE, MODELS, type ModelName, type QuickstartConfig, stepsFor, VOCABULARY } from './recipe.js';
@@ -31,14 +32,15 @@ export interface QuickstartOptions extends QuickstartConfig {
   /** Where everything is written. */
   readonly directory: string;
   readonly signal: AbortSignal;
-  readonly say: (line: string) => void;
+  readonly progress: Progress;
 }
 
 const NAMES = Object.keys(MODELS) as ModelName[];
 
 /** Runs what is not done yet. @returns the figures, also in summary.json, and the page's path */
 export async function quickstart(options: QuickstartOptions): Promise<{ readonly summary: Summary; readonly report: string }> {
-  const { directory, say, seed, budget } = options;
+  const { directory, progress, seed, budget } = options;
+  const say = (line: string) => progress.note(line);
   const started = performance.now();
   await startOver(directory, JSON.stringify({ budget, seed }), say);
   const data = await prepare(options);
@@ -127,24 +129,24 @@ async function startOver(directory: string, config: string, say: (line: string) 
   await publishBytes(file, config);
 }
 
-async function prepare({ corpus, directory, signal, say }: QuickstartOptions): Promise<Dataset> {
+async function prepare({ corpus, directory, signal, progress }: QuickstartOptions): Promise<Dataset> {
   const target = path.join(directory, 'data');
   if (!existsSync(path.join(target, 'dataset.json'))) {
     const [train, heldout] = await Promise.all(
       ['train', 'heldout'].map((split) => readDocuments([path.join(corpus, `sotu-${split}.jsonl.gz`)])),
     );
-    say(`preparing ${train.length + heldout.length} documents: training a tokenizer of ${VOCABULARY} entries, encoding`);
+    progress.note(`preparing ${train.length + heldout.length} documents: training a tokenizer of ${VOCABULARY} entries, encoding`);
     const tokenizer = trainTokenizer(train, { vocabSize: VOCABULARY });
     await prepareDataset({ tokenizer, directory: target, train, heldout, signal });
   }
   const data = await openDataset(target);
-  say(
+  progress.note(
     `data: ${data.train.tokens.length.toLocaleString('en')} training tokens, ${data.heldout.tokens.length.toLocaleString('en')} held out`,
   );
   return data;
 }
 
-async function mineFgrams({ directory, say }: QuickstartOptions, { train, tokenizer }: Dataset): Promise<FgramSet> {
+async function mineFgrams({ directory, progress }: QuickstartOptions, { train, tokenizer }: Dataset): Promise<FgramSet> {
   const target = path.join(directory, 'fgrams');
   if (!existsSync(path.join(target, 'fgrams.json'))) {
     await mine(train.tokens, {
@@ -152,18 +154,18 @@ async function mineFgrams({ directory, say }: QuickstartOptions, { train, tokeni
       vocabSize: tokenizer.vocabSize,
       boundary: tokenizer.endOfText,
       directory: target,
-      onProgress: (length) => say(`counting n-grams of ${length} tokens`),
+      onProgress: (length) => progress.note(`counting n-grams of ${length} tokens`),
     });
   }
   const set = await openFgrams(target);
-  say(
+  progress.note(
     `f-grams: ${set.size.toLocaleString('en')}, the most frequent ${set.countOf(0).toLocaleString('en')} times, the last ${set.countOf(set.size - 1)} times`,
   );
   return set;
 }
 
 async function train(
-  { directory, seed, budget, signal, say }: QuickstartOptions,
+  { directory, seed, budget, signal, progress }: QuickstartOptions,
   device: Device,
   data: Dataset,
   set: FgramSet,
@@ -176,9 +178,7 @@ async function train(
   const T = config.decoder.contextLength;
   const steps = stepsFor(budget);
   const model = createModel(device, config, { seed });
-  say(`training ${LABELS[name]}: ${steps} steps of ${BATCH * T} tokens`);
-  let last = performance.now();
-  let lastStep = 0;
+  progress.note(`training ${LABELS[name]}: ${steps} steps of ${BATCH * T} tokens`);
   const result = await trainModel(device, model, new Windows(tokens, found.lengths, { T, seed }), {
     steps,
     batch: BATCH,
@@ -186,40 +186,28 @@ async function train(
     directory: path.join(directory, name),
     signal,
     onProgress: ({ step, loss, nodes }) => {
-      const now = performance.now();
-      if (now - last < 1500 && step < steps) return;
-      const rate = ((step - lastStep) * BATCH * T * 1000) / (now - last);
-      const left = Math.round(((steps - step) * BATCH * T) / rate);
-      say(
-        `  ${LABELS[name]}: step ${step}/${steps}, loss ${loss.toFixed(3)}, ${Math.round(rate).toLocaleString('en')} tokens/s, ${left} s left${nodes > 0 ? `, ${nodes.toFixed(2)} forest nodes per token` : ''}`,
-      );
-      last = now;
-      lastStep = step;
+      const detail = `loss ${loss.toFixed(3)}${nodes > 0 ? `, ${nodes.toFixed(2)} forest nodes per token` : ''}`;
+      progress.update(LABELS[name], { done: step * BATCH * T, total: steps * BATCH * T, unit: 'tokens', detail });
     },
   });
   return { model, result };
 }
 
 async function fillStore(
-  { directory, signal, say }: QuickstartOptions,
+  { directory, signal, progress }: QuickstartOptions,
   device: Device,
-  { config, variables, parameters }: Model,
+  model: Model,
   set: FgramSet,
 ): Promise<RowStore> {
   const url = `file:${path.join(directory, 'rows')}`;
-  const model = sha256(new Uint8Array((await variables.flat.read()).buffer));
-  const binding = { fgrams: set.hash, model };
+  const { config, parameters } = model;
+  const binding = { fgrams: set.hash, model: await fingerprint(model) };
   if (config.fgram === undefined) throw new Error('unreachable: only a SCONE model has rows');
   if (!existsSync(path.join(directory, 'rows'))) {
     await using writer = await createStore(url, { rows: set.size, width: config.fgram.width, dtype: 'f32', binding });
-    let last = 0;
     await precompute(device, set, parameters, config.fgram, writer, {
       signal,
-      onProgress: (done, total) => {
-        if (performance.now() - last < 1000 && done < total) return;
-        last = performance.now();
-        say(`  precomputing rows: ${done.toLocaleString('en')} of ${total.toLocaleString('en')}`);
-      },
+      onProgress: (done, total) => progress.update('precomputing rows', { done, total, unit: 'rows' }),
     });
     await writer.publish();
   }

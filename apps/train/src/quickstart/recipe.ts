@@ -25,6 +25,6 @@ export type ModelName = keyof typeof MODELS;
 
 /** Steps of each model: the same tokens in the same order for all. */
 export function stepsFor(budget: number): number {
-  const tokensPerMinute = 250_000;
+  const tokensPerMinute = 200_000;
   return Math.max(20, Math.round((budget * tokensPerMinute) / (BATCH * decoder.contextLength)));
 }

@@ -1,0 +1,34 @@
+/** `scone-train mine`: a dataset to its f-gram set. */
+import { defineCommand } from '@sconelm/cli-kit';
+import { mine, openDataset } from '@sconelm/ngram-miner';
+import { z } from 'zod';
+
+export const mineCommand = defineCommand({
+  name: 'mine',
+  summary: 'the most frequent n-grams of a dataset',
+  examples: ['scone-train mine --data data --directory fgrams --max-length 4 --max-fgrams 100000'],
+  config: z.strictObject({
+    data: z.string().default('data').describe('a prepared dataset'),
+    directory: z.string().default('fgrams').describe('where the set is published'),
+    maxLength: z.int().min(2).max(8).default(4).describe('longest f-gram, K'),
+    minCount: z.int().positive().default(5).describe('least number of occurrences'),
+    maxFgrams: z.int().positive().default(100_000).describe('how many are kept, S'),
+  }),
+  run: async ({ config, progress, output }) => {
+    const { train, tokenizer } = await openDataset(config.data);
+    const set = await mine(train.tokens, {
+      ...config,
+      vocabSize: tokenizer.vocabSize,
+      boundary: tokenizer.endOfText,
+      onProgress: (length) => progress.note(`counting n-grams of ${length} tokens`),
+    });
+    const top = Array.from({ length: Math.min(10, set.size) }, (_, id) => ({
+      text: tokenizer.decode(set.tokensOf(id)),
+      count: set.countOf(id),
+    }));
+    output(
+      { size: set.size, hash: set.hash, top },
+      `${set.size} f-grams; the most frequent: ${top.map(({ text, count }) => `${JSON.stringify(text)} ${count}`).join(', ')}\n`,
+    );
+  },
+});

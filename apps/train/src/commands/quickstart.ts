@@ -1,0 +1,33 @@
+/** `scone-train quickstart`. */
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defineCommand, formatTable } from '@sconelm/cli-kit';
+import { z } from 'zod';
+import { quickstart } from '../quickstart/quickstart.js';
+import { tableRows } from '../quickstart/report.js';
+
+const CORPUS = fileURLToPath(new URL('../../../../data/quickstart', import.meta.url));
+
+export const quickstartCommand = defineCommand({
+  name: 'quickstart',
+  summary: 'the whole way of the data on the bundled corpus',
+  examples: ['npm run train -- quickstart', 'npm run train -- quickstart --budget 1 --directory runs/short'],
+  config: z.strictObject({
+    budget: z.number().positive().max(10_000).default(5).describe('minutes on two cores; training tokens are proportional to it'),
+    seed: z
+      .int()
+      .nonnegative()
+      .max(2 ** 31)
+      .default(1)
+      .describe('initial weights, order of windows, sample'),
+    directory: z.string().default('runs/quickstart').describe('where everything is written'),
+  }),
+  run: async ({ config, progress, signal, output }) => {
+    const directory = path.resolve(config.directory);
+    const { summary, report } = await quickstart({ ...config, directory, corpus: CORPUS, signal, progress });
+    output(
+      summary,
+      `\n${formatTable(tableRows(summary))}\nreport: ${report}\nnext:   npm run train -- quickstart --budget 20 --directory runs/longer\n`,
+    );
+  },
+});

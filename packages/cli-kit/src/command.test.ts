@@ -1,0 +1,82 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { defineCommand, Progress, runProgram } from './index.js';
+
+class KnownError extends Error {
+  readonly code = 'KNOWN';
+  readonly remedy = 'Do this.';
+}
+
+const program = {
+  name: 'tool',
+  summary: 'a tool',
+  version: '1.2.3',
+  commands: [
+    defineCommand({
+      name: 'count',
+      summary: 'counts',
+      examples: ['tool count --max-length 3'],
+      config: z.strictObject({ maxLength: z.int().min(2).default(4).describe('longest'), name: z.string().default('x') }),
+      run: async ({ config, output }) => {
+        if (config.name === 'fail') throw new KnownError('it failed');
+        if (config.name === 'bug') throw new Error('a bug');
+        output(config, `${config.maxLength} ${config.name}\n`);
+      },
+    }),
+  ],
+};
+
+async function run(...args: string[]) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await runProgram(program, args, { out: (text) => out.push(text), err: (text) => err.push(text) });
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+describe('a program', () => {
+  it('takes options by name, by --set and from a file, the last one winning', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'sconelm-cli-')), 'config.json');
+    writeFileSync(file, '{ // a comment\n "name": "http://y", /* another */ "maxLength": 8 }');
+    expect(await run('count')).toMatchObject({ code: 0, out: '4 x\n' });
+    expect(await run('count', '--max-length=3', '--set', 'name=z')).toMatchObject({ code: 0, out: '3 z\n' });
+    expect(await run('count', '--config', file, '--max-length', '5')).toMatchObject({ code: 0, out: '5 http://y\n' });
+    expect(await run('count', '--json')).toMatchObject({ code: 0, out: '{"maxLength":4,"name":"x"}\n' });
+  });
+
+  it('explains itself', async () => {
+    expect((await run('--help')).out).toContain('count  counts');
+    expect((await run('count', '--help')).out).toContain('--max-length           longest (default 4)');
+    expect((await run('--version')).out).toBe('1.2.3\n');
+  });
+
+  it('answers bad usage with exit code 2 and the nearest name', async () => {
+    expect(await run('coutn')).toMatchObject({ code: 2, err: expect.stringContaining("did you mean 'count'") });
+    expect(await run('count', '--max-lenght', '3')).toMatchObject({ code: 2, err: expect.stringContaining('did you mean --max-length?') });
+    expect(await run('count', '--max-length', '1')).toMatchObject({ code: 2, err: expect.stringContaining('--max-length:') });
+    expect(await run('count', '--set', 'names=1')).toMatchObject({ code: 2, err: expect.stringContaining("did you mean 'name'?") });
+    expect(await run('count', '--config', '/nowhere')).toMatchObject({ code: 2 });
+    expect(await run('count', 'stray')).toMatchObject({ code: 2 });
+  });
+
+  it('gives a failure its remedy and exit code 1, and does not hide a bug', async () => {
+    expect(await run('count', '--name', 'fail')).toMatchObject({ code: 1, err: 'error: it failed\n  -> Do this.\n' });
+    const { out } = await run('count', '--name', 'fail', '--json');
+    expect(JSON.parse(out)).toEqual({ error: { code: 'KNOWN', message: 'it failed', remedy: 'Do this.' } });
+    await expect(run('count', '--name', 'bug')).rejects.toThrow('a bug');
+  });
+});
+
+describe('progress', () => {
+  it('writes a line at most every 1.5 s where there is no terminal, and always the last', () => {
+    let now = 0;
+    const lines: string[] = [];
+    const progress = new Progress({ write: (text: string) => lines.push(text) > 0, terminal: false, now: () => now });
+    for (let done = 0; done <= 40; done++, now += 100) progress.update('work', { done, total: 40, unit: 'rows' });
+    expect(lines.length).toBe(4);
+    expect(lines[1]).toBe('  work: 15 of 40 rows, 10 rows/s, 3 s left\n');
+    expect(lines[3]).toContain('40 of 40');
+  });
+});

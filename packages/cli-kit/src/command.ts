@@ -1,0 +1,115 @@
+/** Declared commands, and the one place that runs them: options, help, errors, exit codes, Ctrl-C. */
+import process from 'node:process';
+import type { z } from 'zod';
+import { exitCodeOf, explained, InterruptedError, UsageError } from './errors.js';
+import { checkConfig, describeOptions, nearest, parseArguments } from './options.js';
+import { Progress } from './progress.js';
+
+export interface CommandContext<Config> {
+  readonly config: Config;
+  readonly progress: Progress;
+  /** Aborted by the first Ctrl-C; the second kills. */
+  readonly signal: AbortSignal;
+  /** Results: the text, or with --json the data. */
+  readonly output: (data: unknown, text: string) => void;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  readonly examples: readonly string[];
+  readonly config: z.ZodObject;
+  run(context: CommandContext<unknown>): Promise<void>;
+}
+
+/** Declares a command; `run` gets the configuration that `config` describes. */
+export function defineCommand<Schema extends z.ZodObject>(command: {
+  readonly name: string;
+  readonly summary: string;
+  readonly examples: readonly string[];
+  readonly config: Schema;
+  run(context: CommandContext<z.output<Schema>>): Promise<void>;
+}): Command {
+  return { ...command, run: (context) => command.run(context as CommandContext<z.output<Schema>>) };
+}
+
+/** Where results and messages go. */
+export interface Io {
+  readonly out: (text: string) => unknown;
+  readonly err: (text: string) => unknown;
+}
+
+const TERMINAL: Io = { out: (text) => process.stdout.write(text), err: (text) => process.stderr.write(text) };
+
+export interface Program {
+  readonly name: string;
+  readonly summary: string;
+  readonly version: string;
+  readonly commands: readonly Command[];
+}
+
+function programHelp({ name, summary, commands }: Program): string {
+  const width = Math.max(...commands.map((command) => command.name.length));
+  return `${name}: ${summary}\n\n${commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`).join('\n')}\n\n${name} COMMAND --help says more.\n`;
+}
+
+function commandHelp({ name }: Program, command: Command): string {
+  const common = [
+    '  --config FILE           options from a JSON file (comments allowed)',
+    '  --set key=value         one option',
+    '  --json                  results as JSON',
+  ];
+  return `${name} ${command.name}: ${command.summary}\n\n${[...describeOptions(command.config), ...common].join('\n')}\n\nExamples:\n${command.examples.map((example) => `  ${example}`).join('\n')}\n`;
+}
+
+/** Runs a command line. @returns the exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted */
+export async function runProgram(program: Program, args: readonly string[], io: Io = TERMINAL): Promise<number> {
+  const isJson = args.includes('--json');
+  try {
+    const [name, ...rest] = args;
+    if (name === undefined || name === '--help') {
+      io.out(programHelp(program));
+      return 0;
+    }
+    if (name === '--version') {
+      io.out(`${program.version}\n`);
+      return 0;
+    }
+    const command = program.commands.find((candidate) => candidate.name === name);
+    if (command === undefined) {
+      const near = nearest(
+        name,
+        program.commands.map((candidate) => candidate.name),
+      );
+      throw new UsageError(`there is no command '${name}'${near === undefined ? '' : `; did you mean '${near}'?`}`);
+    }
+    const { values, json, help } = parseArguments(rest, Object.keys(command.config.shape));
+    if (help) {
+      io.out(commandHelp(program, command));
+      return 0;
+    }
+    const abort = new AbortController();
+    process.once('SIGINT', () => {
+      io.err('\ninterrupted: saving what is done\n');
+      abort.abort(new InterruptedError());
+    });
+    await command.run({
+      config: checkConfig(command.config, values),
+      progress: new Progress({ write: io.err }),
+      signal: abort.signal,
+      output: (data, text) => io.out(json ? `${JSON.stringify(data)}\n` : text),
+    });
+    return 0;
+  } catch (error) {
+    const parts = explained(error);
+    if (parts === undefined) throw error;
+    if (isJson) io.out(`${JSON.stringify({ error: parts })}\n`);
+    io.err(`error: ${parts.message}\n  -> ${parts.remedy}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+/** Runs this process's command line and ends the process. */
+export async function runMain(program: Program): Promise<void> {
+  process.exit(await runProgram(program, process.argv.slice(2)));
+}

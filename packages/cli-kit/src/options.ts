@@ -1,0 +1,112 @@
+/** Options from the command line and a configuration file, checked by the command's schema; unknown keys are errors with a suggestion. */
+import { readFileSync } from 'node:fs';
+import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
+import { z } from 'zod';
+import { UsageError } from './errors.js';
+
+export interface ParsedArguments {
+  /** Keys as in the schema, values as written. */
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+const kebab = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Edits that turn `a` into `b`. [Levenshtein, 1966] */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    row = next;
+  }
+  return row[b.length];
+}
+
+/** The known name that is nearest to a wrong one, if any is near. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  const [best] = [...known].sort((a, b) => distance(name, a) - distance(name, b));
+  return best !== undefined && distance(name, best) <= Math.max(2, name.length / 3) ? best : undefined;
+}
+
+function parseValue(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** JSON with comments. */
+function readConfig(file: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    throw new UsageError(`--config: ${file} cannot be read`, 'Check the path.');
+  }
+  const problems: ParseError[] = [];
+  const value: unknown = parse(text, problems, { allowTrailingComma: true });
+  if (problems.length > 0)
+    throw new UsageError(`--config: ${file}, byte ${problems[0].offset}: ${printParseErrorCode(problems[0].error)}`, 'Correct the file.');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new UsageError(`--config: ${file} is no JSON object`, 'Correct the file.');
+  return value as Record<string, unknown>;
+}
+
+/** @param keys the schema's keys @throws {UsageError} */
+export function parseArguments(args: readonly string[], keys: readonly string[]): ParsedArguments {
+  const names = new Map(keys.map((key) => [kebab(key), key]));
+  const values: Record<string, unknown> = {};
+  const set = (key: string, value: unknown, where: string) => {
+    if (!keys.includes(key)) {
+      const near = nearest(key, keys);
+      throw new UsageError(`${where}: there is no option '${key}'${near === undefined ? '' : `; did you mean '${near}'?`}`);
+    }
+    values[key] = value;
+  };
+  let json = false;
+  let help = false;
+  for (let i = 0; i < args.length; i++) {
+    const [, name, inline] = /^--([a-zA-Z][\w-]*)(?:=(.*))?$/s.exec(args[i]) ?? [];
+    if (name === undefined) throw new UsageError(`'${args[i]}' is no option`);
+    if (name === 'json') json = true;
+    else if (name === 'help') help = true;
+    else {
+      const text = inline ?? args[++i];
+      if (text === undefined) throw new UsageError(`--${name} needs a value`);
+      if (name === 'config') for (const [key, value] of Object.entries(readConfig(text))) set(key, value, text);
+      else if (name === 'set') {
+        const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+        if (key === undefined) throw new UsageError(`--set ${text}: expected key=value`);
+        set(key, parseValue(value), '--set');
+      } else {
+        const key = names.get(name);
+        if (key === undefined) {
+          const near = nearest(name, [...names.keys(), 'config', 'set', 'json', 'help']);
+          throw new UsageError(`unknown option --${name}${near === undefined ? '' : `; did you mean --${near}?`}`);
+        }
+        set(key, parseValue(text), `--${name}`);
+      }
+    }
+  }
+  return { values, json, help };
+}
+
+/** @throws {UsageError} naming the option and what is wrong with it */
+export function checkConfig<Schema extends z.ZodObject>(schema: Schema, values: Readonly<Record<string, unknown>>): z.output<Schema> {
+  const result = schema.safeParse(values);
+  if (result.success) return result.data;
+  const [{ path, message }] = result.error.issues;
+  throw new UsageError(`--${kebab(String(path[0] ?? ''))}: ${message}`);
+}
+
+/** One line per option: name, default, description. */
+export function describeOptions(schema: z.ZodObject): string[] {
+  const entries = Object.entries(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }).properties ?? {});
+  return entries.map(([key, property]) => {
+    const { description = '', default: preset } = property as { description?: string; default?: unknown };
+    return `  --${kebab(key).padEnd(20)} ${description}${preset === undefined ? '' : ` (default ${JSON.stringify(preset)})`}`;
+  });
+}
