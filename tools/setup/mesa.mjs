@@ -10,7 +10,8 @@ import { SetupError } from './error.mjs';
 
 const PACKAGES = ['mesa-vulkan-drivers', 'libvulkan1'];
 const BACKPORTS_LIST = '/etc/apt/sources.list.d/sconelm-backports.list';
-const BACKPORTS = 'deb http://deb.debian.org/debian bookworm-backports main';
+const BACKPORTS = 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main';
+const SOURCES = '/etc/apt/sources.list.d';
 
 /**
  * @param {string} text of /etc/os-release
@@ -24,6 +25,14 @@ export function parseRelease(text) {
 
 function release() {
   return existsSync('/etc/os-release') ? parseRelease(readFileSync('/etc/os-release', 'utf8')) : { debian: false, codename: '' };
+}
+
+/** Whether apt has to be told of bookworm's backports: two entries for one suite are an error. */
+function needsBackports() {
+  if (release().codename !== 'bookworm') return false;
+  const files = existsSync(SOURCES) ? readdirSync(SOURCES).filter((name) => /\.(list|sources)$/.test(name)) : [];
+  const present = ['/etc/apt/sources.list', ...files.map((name) => path.join(SOURCES, name))].filter((file) => existsSync(file));
+  return !present.some((file) => readFileSync(file, 'utf8').includes('bookworm-backports'));
 }
 
 /** The commands that install the driver here, as root. */
@@ -40,7 +49,7 @@ function commands() {
 export function manualCommands() {
   if (!release().debian)
     return 'Install a Vulkan driver (Mesa 25 or newer has lavapipe, which needs no GPU), then run the same command again.';
-  const backports = release().codename === 'bookworm' ? [`echo '${BACKPORTS}' | sudo tee ${BACKPORTS_LIST}`] : [];
+  const backports = needsBackports() ? [`echo '${BACKPORTS}' | sudo tee ${BACKPORTS_LIST}`] : [];
   return `Run: ${[...backports, ...commands().map((command) => `sudo ${command.join(' ')}`)].join(' && ')}; or, without root: node tools/setup.mjs --rootless`;
 }
 
@@ -62,7 +71,7 @@ export function installMesa() {
     throw new SetupError('installing a driver needs root, and sudo asks for a password', manualCommands());
   }
   const prefix = root ? [] : ['sudo', '-n'];
-  const list = release().codename === 'bookworm' && !existsSync(BACKPORTS_LIST);
+  const list = needsBackports();
   process.stderr.write('Installing Mesa’s Vulkan driver for the CPU (lavapipe) as follows:\n');
   if (list) process.stderr.write(`  echo '${BACKPORTS}' > ${BACKPORTS_LIST}\n`);
   for (const command of commands()) process.stderr.write(`  ${[...prefix, ...command].join(' ')}\n`);
@@ -76,7 +85,7 @@ export function installMesa() {
  * @returns {Record<string, string>} the environment in which Vulkan's loader finds it
  */
 export function unpackMesa(directory) {
-  const { debian, codename } = release();
+  const { debian } = release();
   if (!debian) throw new SetupError('--rootless uses apt-get, which this system has not', manualCommands());
   process.stderr.write(`Unpacking Mesa's Vulkan driver for the CPU (lavapipe) into ${directory}; the system is not changed.\n`);
   const state = path.join(directory, 'apt');
@@ -84,9 +93,9 @@ export function unpackMesa(directory) {
   for (const folder of ['lists/partial', 'cache/archives/partial', 'sources.list.d'])
     mkdirSync(path.join(state, folder), { recursive: true });
   // An empty dpkg status would pull in the whole system: the real one tells what is there already.
-  const sources = existsSync('/etc/apt/sources.list.d') ? readdirSync('/etc/apt/sources.list.d') : [];
-  for (const file of sources) writeFileSync(path.join(lists, file), readFileSync(path.join('/etc/apt/sources.list.d', file)));
-  if (codename === 'bookworm') writeFileSync(path.join(lists, path.basename(BACKPORTS_LIST)), `${BACKPORTS}\n`);
+  for (const file of existsSync(SOURCES) ? readdirSync(SOURCES) : [])
+    writeFileSync(path.join(lists, file), readFileSync(path.join(SOURCES, file)));
+  if (needsBackports()) writeFileSync(path.join(lists, path.basename(BACKPORTS_LIST)), `${BACKPORTS}\n`);
   const options = [
     `Dir::State::lists=${path.join(state, 'lists')}`,
     `Dir::Cache=${path.join(state, 'cache')}`,
