@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { backendCases } from './conformance/index.js';
 import { createStore, openStore } from './index.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sconelm-store-'));
@@ -50,32 +51,13 @@ describe.each(['file', 'memory'] as const)('%s:', (scheme) => {
     );
   });
 
-  it('refuses the store of another model, a missing store and an id out of range', async () => {
+  for (const { name, run } of backendCases({ freshUrl: urls[scheme] })) it(name, run);
+
+  it('refuses an id out of range', async () => {
     const url = urls[scheme]();
-    await expect(openStore(url)).rejects.toMatchObject({ code: 'STORE_MISSING' });
     await fill(url, 3, 2, 'f32');
-    await expect(openStore(url, { expect: { model: 'other' } })).rejects.toMatchObject({ code: 'STORE_MISMATCH' });
     await using store = await openStore(url);
     expect(() => store.read(new Uint32Array([3]), new Float32Array(2))).toThrow(/rows 0 to 2/);
-  });
-
-  it('shows nothing before it is published, and goes on where a writer ended', async () => {
-    const url = urls[scheme]();
-    const description = { rows: 4, width: 2, dtype: 'f32' as const, binding };
-    const first = await createStore(url, description);
-    await first.write(new Uint32Array([3, 0]), new Float32Array([31, 32, 1, 2]));
-    await expect(openStore(url)).rejects.toMatchObject({ code: 'STORE_MISSING' });
-    await expect(first.publish()).rejects.toMatchObject({ code: 'STORE_INCOMPLETE' });
-    await first.close();
-    await expect(createStore(url, { ...description, width: 3 })).rejects.toMatchObject({ code: 'STORE_MISMATCH' });
-    await using second = await createStore(url, description);
-    expect([0, 1, 2, 3].map((id) => second.has(id))).toEqual([true, false, false, true]);
-    await second.write(new Uint32Array([1, 2]), new Float32Array([11, 12, 21, 22]));
-    await second.publish();
-    await using store = await openStore(url);
-    const into = new Float32Array(8);
-    await store.read(new Uint32Array([0, 1, 2, 3]), into);
-    expect([...into]).toEqual([1, 2, 11, 12, 21, 22, 31, 32]);
   });
 });
 
