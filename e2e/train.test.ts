@@ -16,9 +16,9 @@ interface Outcome {
   readonly err: string;
 }
 
-function train(args: readonly string[], { interruptAt = '' } = {}): Promise<Outcome> {
+function command(app: 'train' | 'infer', args: readonly string[], interruptAt = ''): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [path.join(ROOT, 'apps/train/dist/main.js'), ...args], { cwd: folder });
+    const child = spawn(process.execPath, [path.join(ROOT, `apps/${app}/dist/main.js`), ...args], { cwd: folder });
     let [out, err] = ['', ''];
     child.stdout.on('data', (data: Buffer) => {
       out += data;
@@ -31,6 +31,8 @@ function train(args: readonly string[], { interruptAt = '' } = {}): Promise<Outc
     child.on('close', (code) => resolve({ code, out, err }));
   });
 }
+
+const train = (args: readonly string[], { interruptAt = '' } = {}) => command('train', args, interruptAt);
 
 describe('scone-train quickstart', () => {
   const args = ['quickstart', '--budget', '0.1', '--directory', 'runs/quickstart'];
@@ -60,6 +62,17 @@ describe('scone-train quickstart', () => {
     const { seconds: _, ...repeated } = JSON.parse(again.out);
     for (const model of ['baseline', 'scone', 'larger']) expect(repeated[model].loss).toBe(summary[model].loss);
     expect(again.err).not.toContain('precomputing');
+
+    const generate = ['generate', '--run', run, '--prompt', 'The people of the United States', '--max-tokens', '12', '--json'];
+    const [first, second] = [await command('infer', generate), await command('infer', generate)];
+    expect(first).toMatchObject({ code: 0, out: expect.stringContaining('The people of the United States') });
+    expect(JSON.parse(second.out).text).toBe(JSON.parse(first.out).text);
+    const long = ['generate', '--run', run, '--prompt', 'of the '.repeat(200)];
+    expect(await command('infer', long)).toMatchObject({ code: 1, err: expect.stringContaining('Use a shorter prompt') });
+    expect(await command('infer', ['generate', '--run', 'nowhere'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('does not exist'),
+    });
 
     const rows = path.join(run, 'rows/rows.bin');
     truncateSync(rows, 1000);

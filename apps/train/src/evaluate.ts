@@ -1,5 +1,6 @@
 /** Held-out loss of a model, SCONE through its store as in inference, and the time a decoded token takes. */
 import { DecodeSession, decoderLosses, type Sampler } from '@sconelm/decoder';
+import { FgramSession } from '@sconelm/fgram-model';
 import type { FgramSet } from '@sconelm/ngram-miner';
 import type { RowStore } from '@sconelm/offload-store';
 import { type Device, hostTensor, type Tensor } from '@sconelm/tensor-webgpu';
@@ -109,21 +110,8 @@ export async function generate(
 ): Promise<Generated> {
   const { width, vocabSize } = decoder;
   using session = new DecodeSession(device, decoder, parameters);
-  const matcher = lookup?.set.matcher(boundary);
-  const lengths: number[] = [];
-  const embed = async (tokens: readonly number[]) => {
-    const base = Int32Array.from(tokens);
-    const rows = new Float32Array(tokens.length * width);
-    for (const [i, token] of tokens.entries()) {
-      const id = matcher?.push(token) ?? -1;
-      lengths.push(matcher?.length ?? 1);
-      if (id < 0 || lookup === undefined) continue;
-      base[i] = -1;
-      await lookup.store.read(new Uint32Array([id]), rows.subarray(i * width, (i + 1) * width));
-    }
-    const logits = await session.append({ tokens: base, rows });
-    return logits.subarray((tokens.length - 1) * vocabSize);
-  };
+  const decoding = new FgramSession(session, width, lookup && { matcher: lookup.set.matcher(boundary), rows: lookup.store });
+  const embed = async (tokens: readonly number[]) => (await decoding.append(tokens)).subarray((tokens.length - 1) * vocabSize);
   const tokens = [...prompt];
   let logits = await embed(prompt);
   const times: number[] = [];
@@ -135,5 +123,5 @@ export async function generate(
     times.push(performance.now() - started);
   }
   times.sort((a, b) => a - b);
-  return { tokens, lengths, msPerToken: times[times.length >> 1] ?? 0 };
+  return { tokens, lengths: decoding.lengths, msPerToken: times[times.length >> 1] ?? 0 };
 }

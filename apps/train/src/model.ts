@@ -1,5 +1,4 @@
 /** A model as the apps see it: a decoder, with or without f-grams, and its variables on a device. */
-import { sha256 } from '@sconelm/artifact';
 import { type DecoderConfig, decoderShapes, initialValues, type Parameters } from '@sconelm/decoder';
 import { type FgramModelConfig, fgramShapes, identityValues } from '@sconelm/fgram-model';
 import type { Device, VariableSet } from '@sconelm/tensor-webgpu';
@@ -31,15 +30,4 @@ export function createModel(
   ];
   for (const [name, data] of values) variables.get(name).write(data);
   return { config, variables, parameters: (name) => variables.get(name).tensor };
-}
-
-/** A hash of every parameter's name and bits: what a store of rows is bound to. */
-export async function fingerprint({ variables }: Model): Promise<string> {
-  const hashes = await Promise.all(
-    [...variables].map(async (variable) => {
-      const { buffer, byteOffset, byteLength } = await variable.read();
-      return `${variable.name} ${sha256(new Uint8Array(buffer, byteOffset, byteLength))}`;
-    }),
-  );
-  return sha256(hashes.join('\n'));
 }

@@ -1,6 +1,6 @@
 /** Variable sets to and from safetensors files, written aside and renamed. */
 import { readFile } from 'node:fs/promises';
-import { publishBytes, withArtifactErrors } from '@sconelm/artifact';
+import { publishBytes, sha256, withArtifactErrors } from '@sconelm/artifact';
 import type { VariableSet } from '@sconelm/tensor-webgpu';
 import { DecoderError } from './errors.js';
 import { encodeSafetensors, type NamedTensor, parseSafetensors } from './safetensors.js';
@@ -35,4 +35,15 @@ export async function loadCheckpoint(path: string, variables: VariableSet): Prom
     if (found.join() !== shape.join()) throw mismatch(`tensor '${name}' is [${found}], expected [${shape}]`);
   }
   for (const variable of variables) variable.write(tensors.get(variable.name)?.data ?? new Float32Array());
+}
+
+/** A hash of every parameter's name and bits: what a store of rows is bound to. */
+export async function fingerprint(variables: VariableSet): Promise<string> {
+  const hashes = await Promise.all(
+    [...variables].map(async (variable) => {
+      const { buffer, byteOffset, byteLength } = await variable.read();
+      return `${variable.name} ${sha256(new Uint8Array(buffer, byteOffset, byteLength))}`;
+    }),
+  );
+  return sha256(hashes.join('\n'));
 }

@@ -4,7 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { publishBytes } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
-import { Sampler } from '@sconelm/decoder';
+import { fingerprint, Sampler } from '@sconelm/decoder';
 import { precompute } from '@sconelm/fgram-model';
 import {
   type Dataset,
@@ -19,7 +19,7 @@ import {
 import { createStore, openStore, type RowStore } from '@sconelm/offload-store';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { type Evaluation, evaluate, generate } from '../evaluate.js';
-import { createModel, fingerprint, type Model } from '../model.js';
+import { createModel, type Model } from '../model.js';
 import { type TrainResult, trainModel } from '../trainer.js';
 import { Windows } from '../windows.js';
 import { BATCH, FGRAMS, LEARNING_RATE, MODELS, type ModelName, type QuickstartConfig, stepsFor, VOCABULARY } from './recipe.js';
@@ -105,6 +105,7 @@ export async function quickstart(options: QuickstartOptions): Promise<{ readonly
     adapter: device.info.description,
     seconds: (performance.now() - started) / 1000,
   };
+  await publishBytes(path.join(directory, 'model.json'), `${JSON.stringify(MODELS.scone, null, 2)}\n`);
   const lengths = Object.entries(evaluations.scone.byLength).map(([length, { count, loss }]) => {
     const other = evaluations.baseline.byLength[Number(length)];
     return { length: Number(length), share: count / positions, scone: loss / count, baseline: other.loss / other.count };
@@ -201,7 +202,7 @@ async function fillStore(
 ): Promise<RowStore> {
   const url = `file:${path.join(directory, 'rows')}`;
   const { config, parameters } = model;
-  const binding = { fgrams: set.hash, model: await fingerprint(model) };
+  const binding = { fgrams: set.hash, model: await fingerprint(model.variables) };
   if (config.fgram === undefined) throw new Error('unreachable: only a SCONE model has rows');
   if (!existsSync(path.join(directory, 'rows'))) {
     await using writer = await createStore(url, { rows: set.size, width: config.fgram.width, dtype: 'f32', binding });
