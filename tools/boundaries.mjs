@@ -12,7 +12,7 @@ const MAY_IMPORT = {
   'packages/ngram-miner': ['artifact'],
   'packages/offload-store': ['artifact'],
   'packages/decoder': ['tensor-webgpu', 'artifact'],
-  'packages/fgram-model': ['tensor-webgpu', 'decoder'],
+  'packages/fgram-model': ['tensor-webgpu', 'decoder', 'artifact'],
   'apps/train': ['tensor-webgpu', 'artifact', 'cli-kit', 'ngram-miner', 'offload-store', 'decoder', 'fgram-model'],
   'apps/infer': ['tensor-webgpu', 'artifact', 'cli-kit', 'ngram-miner', 'offload-store', 'decoder', 'fgram-model'],
 };

@@ -1,54 +1,51 @@
-/** A trained run as inference needs it: configuration, parameters, tokenizer, f-grams and their store, checked to belong together. */
+/** A trained run as inference needs it: model, tokenizer, f-grams and their store, checked to belong together. */
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { withArtifactErrors } from '@sconelm/artifact';
-import { decoderConfigSchema, decoderShapes, fingerprint, loadCheckpoint } from '@sconelm/decoder';
-import { fgramShapes } from '@sconelm/fgram-model';
-import { type FgramSet, openDataset, openFgrams, type Tokenizer } from '@sconelm/ngram-miner';
+import { sha256, withArtifactErrors } from '@sconelm/artifact';
+import { fingerprint } from '@sconelm/decoder';
+import { type Model, openModel, readRunManifest, runPaths, type SessionFgrams } from '@sconelm/fgram-model';
+import { openFgrams, Tokenizer } from '@sconelm/ngram-miner';
 import { openStore, type RowStore } from '@sconelm/offload-store';
-import type { Device, VariableSet } from '@sconelm/tensor-webgpu';
-import { z } from 'zod';
+import type { Device } from '@sconelm/tensor-webgpu';
+import { InferError } from './errors.js';
 
-const modelSchema = z.strictObject({
-  decoder: decoderConfigSchema,
-  fgram: z.strictObject({ maxLength: z.int(), layers: z.int(), width: z.int(), heads: z.int(), unit: z.number(), finalNorm: z.boolean() }),
-});
-
-export class InferError extends Error {
-  readonly code: 'RUN_MODEL' | 'PROMPT';
-  readonly remedy: string;
-  constructor(code: InferError['code'], message: string, remedy: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
-    this.code = code;
-    this.remedy = remedy;
-  }
-}
-
-export interface Run {
-  readonly decoder: z.infer<typeof modelSchema>['decoder'];
-  readonly variables: VariableSet;
+export interface Run extends AsyncDisposable {
+  readonly model: Model;
   readonly tokenizer: Tokenizer;
-  readonly set: FgramSet;
-  readonly store: RowStore;
+  /** Absent for a plain decoder. */
+  readonly fgrams?: SessionFgrams & { readonly rows: RowStore };
 }
 
-/** @throws the typed error of the part that is missing, damaged or of another run */
-export async function openRun(device: Device, directory: string): Promise<Run> {
-  const file = path.join(directory, 'model.json');
-  const text = await withArtifactErrors(file, () => readFile(file, 'utf8'));
-  let model: z.infer<typeof modelSchema>;
-  try {
-    model = modelSchema.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new InferError('RUN_MODEL', `${file} is no model configuration`, 'Finish or repeat the training run.', cause);
+/** @param store URL; rows in the run's folder where absent @throws the typed error of the part that is missing, damaged or of another run */
+export async function openRun(device: Device, directory: string, store?: string): Promise<Run> {
+  const paths = runPaths(directory);
+  const manifest = await readRunManifest(directory);
+  const json = await withArtifactErrors(paths.tokenizer, () => readFile(paths.tokenizer, 'utf8'));
+  if (sha256(json) !== manifest.tokenizer) {
+    throw new InferError('RUN_MIXED', `${paths.tokenizer} is not the tokenizer of this run`, 'Copy the run’s folder again.');
   }
-  const variables = device.variables({ ...decoderShapes(model.decoder), ...fgramShapes(model.fgram) });
-  await loadCheckpoint(path.join(directory, 'scone/checkpoint/model.safetensors'), variables);
-  const { tokenizer } = await openDataset(path.join(directory, 'data'));
-  const set = await openFgrams(path.join(directory, 'fgrams'));
-  const store = await openStore(`file:${path.join(directory, 'rows')}`, {
-    expect: { fgrams: set.hash, model: await fingerprint(variables) },
-  });
-  return { decoder: model.decoder, variables, tokenizer, set, store };
+  const tokenizer = Tokenizer.parse(json);
+  const model = await openModel(device, directory);
+  const dispose = () => model[Symbol.dispose]();
+  if (manifest.fgrams === undefined) return { model, tokenizer, [Symbol.asyncDispose]: async () => dispose() };
+  try {
+    const set = await openFgrams(paths.fgrams);
+    if (set.hash !== manifest.fgrams) {
+      throw new InferError('RUN_MIXED', `${paths.fgrams} has other f-grams than this run`, 'Copy the run’s folder again.');
+    }
+    const rows = await openStore(store ?? `file:${paths.rows}`, {
+      expect: { fgrams: set.hash, model: await fingerprint(model.variables) },
+    });
+    return {
+      model,
+      tokenizer,
+      fgrams: { matcher: set.matcher(tokenizer.endOfText), rows },
+      async [Symbol.asyncDispose]() {
+        dispose();
+        await rows.close();
+      },
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }

@@ -2,9 +2,13 @@
 /** The command line of scone-train. */
 import { readFileSync } from 'node:fs';
 import { runMain } from '@sconelm/cli-kit';
+import { evalCommand } from './commands/eval.js';
 import { mineCommand } from './commands/mine.js';
+import { precomputeCommand } from './commands/precompute.js';
 import { prepareCommand } from './commands/prepare.js';
 import { quickstartCommand } from './commands/quickstart.js';
+import { reportCommand } from './commands/report.js';
+import { runCommand } from './commands/run.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
@@ -12,5 +16,5 @@ await runMain({
   name: 'scone-train',
   summary: 'text in, SCONE language model out',
   version,
-  commands: [quickstartCommand, prepareCommand, mineCommand],
+  commands: [quickstartCommand, prepareCommand, mineCommand, runCommand, precomputeCommand, evalCommand, reportCommand],
 });

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createModel, type ModelConfig } from '@sconelm/fgram-model';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createModel, type ModelConfig } from './model.js';
+import { trainingSchema } from './run/training-config.js';
 import { trainModel } from './trainer.js';
 import { Windows } from './windows.js';
 
@@ -32,9 +33,7 @@ async function train(options: { steps: number; seed?: number; stopAt?: number; d
     if (step >= stopAt) abort.abort(new Error('stopped'));
   };
   const result = await trainModel(device, model, windows, {
-    steps,
-    batch: 2,
-    learningRate: 5e-3,
+    training: trainingSchema.parse({ tokens: steps * 2 * 16, batch: 2, learningRate: 5e-3, seed }),
     directory,
     signal: abort.signal,
     onProgress,
@@ -58,20 +57,20 @@ describe('training', () => {
     expect(stopped.result).toBeUndefined();
     const resumed = await train({ steps: 40, directory: stopped.directory });
     expect(resumed.parameters).toEqual(whole.parameters);
-    expect(resumed.result?.curve).toEqual(whole.result?.curve);
+    const curve = (result: typeof whole.result) => result?.metrics.map(({ seconds: _, ...rest }) => rest);
+    expect(curve(resumed.result)).toEqual(curve(whole.result));
+    expect(curve(resumed.result)?.length).toBe(4);
   });
 
   it('overfits one batch to a loss below 0.05', async () => {
     const model = createModel(device, config, { seed: 3 });
     const few = Int32Array.from({ length: 33 }, (_, i) => (i * i * 7 + i) % 61);
     const windows = new Windows(few, lengths.slice(0, 33), { T: 16, seed: 3 });
-    const { curve } = await trainModel(device, model, windows, {
-      steps: 300,
-      batch: 2,
-      learningRate: 1e-2,
+    const { metrics } = await trainModel(device, model, windows, {
+      training: trainingSchema.parse({ tokens: 300 * 2 * 16, batch: 2, learningRate: 1e-2 }),
       directory: join(folder, 'overfit'),
     });
-    expect(curve[curve.length - 1][1]).toBeLessThan(0.05);
+    expect(metrics.at(-1)?.loss).toBeLessThan(0.05);
   });
 
   it('refuses a corpus shorter than one sequence', () => {

@@ -1,42 +1,39 @@
 /** Training a model on windows of tokens; interrupted, it goes on from its last checkpoint with the same bits. (SCONE, section 3) */
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { publishBytes, publishDirectory } from '@sconelm/artifact';
+import { acquireLock, publishBytes, withArtifactErrors } from '@sconelm/artifact';
 import { decoderLosses, loadCheckpoint, saveCheckpoint } from '@sconelm/decoder';
-import { batchForest, batchInputs, embed, type ForestTensors, fgramRows } from '@sconelm/fgram-model';
-import { AdamW, cosineSchedule, type Device, grad, type HostTensor, hostTensor, type Tensor } from '@sconelm/tensor-webgpu';
+import {
+  batchForest,
+  batchInputs,
+  checkpointFolder,
+  embed,
+  type ForestTensors,
+  fgramRows,
+  listCheckpoints,
+  type Model,
+  publishCheckpoint,
+  runPaths,
+} from '@sconelm/fgram-model';
+import { AdamW, cosineSchedule, type Device, grad, type HostTensor, hostTensor, type Program, type Tensor } from '@sconelm/tensor-webgpu';
+import { z } from 'zod';
 import { TrainError } from './errors.js';
-import type { Model } from './model.js';
+import { type Metrics, MetricsLog } from './run/metrics.js';
+import { stepsOf, type TrainingConfig } from './run/training-config.js';
 import type { WindowBatch, Windows } from './windows.js';
 
 export interface TrainOptions {
-  readonly steps: number;
-  /** Windows per step. */
-  readonly batch: number;
-  readonly learningRate: number;
-  readonly weightDecay?: number;
-  /** The f-gram model's learning rate as a share of the decoder's. */
-  readonly fgramRate?: number;
-  /** Where checkpoints go. */
+  readonly training: TrainingConfig;
+  /** The run's folder. */
   readonly directory: string;
   readonly checkpointSeconds?: number;
   readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: TrainProgress) => void;
-}
-
-export interface TrainProgress {
-  readonly step: number;
-  /** Mean loss since the last report, nats. */
-  readonly loss: number;
-  /** Forest nodes per position. */
-  readonly nodes: number;
+  /** Called after every step; `loss` is the mean since the last line of the metrics. */
+  readonly onProgress?: (progress: Metrics) => void;
 }
 
 export interface TrainResult {
-  /** [step, loss] pairs. */
-  readonly curve: readonly (readonly [step: number, loss: number])[];
-  readonly seconds: number;
+  readonly metrics: readonly Metrics[];
   /** Forest nodes computed in all. */
   readonly nodes: number;
 }
@@ -48,93 +45,109 @@ type BatchTensors = ForestTensors & {
   readonly rates: Tensor;
 };
 
-/** Steps between reports. */
+/** Steps between lines of the metrics. */
 const REPORT = 10;
+/** Lines from one reading of the token table's deviation to the next. */
+const DEVIATION = 10;
 
-interface State {
-  readonly step: number;
-  readonly curve: [number, number][];
-  readonly seconds: number;
-  readonly nodes: number;
-}
+const stateSchema = z.strictObject({ step: z.int().positive(), seconds: z.number(), nodes: z.int() });
+type State = z.infer<typeof stateSchema>;
 
 /** Matrices decay; the token table, positions, norms, biases and the gain do not. */
 function isDecayed(name: string, rank: number): boolean {
   return rank === 2 && !/(^|\.)(tok|pos)\.weight$/.test(name);
 }
 
-/** @throws {TrainError} TRAIN_LOSS_NAN; the signal's reason when aborted, with a checkpoint written */
+/** @throws {TrainError} TRAIN_LOSS_NAN; {ArtifactError}: another process trains here; the signal's reason when aborted, with a checkpoint written */
 export async function trainModel(device: Device, model: Model, windows: Windows, options: TrainOptions): Promise<TrainResult> {
-  const { steps, batch, learningRate, weightDecay = 0.1, fgramRate = 0.5, directory, checkpointSeconds = 60, signal, onProgress } = options;
-  const { variables, parameters, config } = model;
-  const { decoder, fgram } = config;
-  const T = decoder.contextLength;
+  const { training, directory, checkpointSeconds = 60, signal, onProgress } = options;
+  const { variables, config } = model;
+  const T = config.decoder.contextLength;
+  const { batch } = training;
+  const steps = stepsOf(training, T);
+  await using _lock = await acquireLock(path.join(directory, 'training.lock'));
   using optimizer = new AdamW(device, variables, {
     group: (name, shape) => ({
-      weightDecay: isDecayed(name, shape.length) ? weightDecay : 0,
-      rateFactor: name.startsWith('fgram.') ? fgramRate : 1,
+      weightDecay: isDecayed(name, shape.length) ? training.weightDecay : 0,
+      rateFactor: name.startsWith('fgram.') ? training.fgramRate : 1,
     }),
   });
   for (const moment of optimizer.moments) moment.write(new Float32Array(moment.tensor.size));
-  const schedule = cosineSchedule({ peak: learningRate, warmup: Math.ceil(steps * 0.05), total: steps, floor: 0.1 });
-  using program = device.compile((x: BatchTensors) => {
-    const tokens = x.baseTokens;
-    const embeddings =
-      fgram === undefined ? parameters('tok.weight').gatherRows(tokens) : embed(fgramRows(x, parameters, fgram), x, parameters);
-    const loss = decoderLosses(embeddings, x.targets, parameters, decoder).mean();
-    const { updates } = optimizer.step(grad(loss, variables.names.map(parameters)), x.rates);
-    return { outputs: { loss }, updates };
-  });
+  const rateOf = cosineSchedule({ peak: training.learningRate, warmup: Math.ceil(steps * 0.05), total: steps, floor: 0.1 });
+  using program = trainingStep(device, model, optimizer);
 
-  const checkpoint = path.join(directory, 'checkpoint');
-  let { step, curve, seconds, nodes } = await resume(checkpoint, model, optimizer);
+  let { step, seconds, nodes } = await resume(directory, model, optimizer);
+  await using log = await MetricsLog.open(runPaths(directory).metrics, step);
   const started = performance.now() - seconds * 1000;
   let saved = performance.now();
   const save = async () => {
     seconds = (performance.now() - started) / 1000;
-    const state: State = { step, curve, seconds, nodes };
-    await publishDirectory(checkpoint, async (aside) => {
+    const state: State = { step, seconds, nodes };
+    await log.sync();
+    await publishCheckpoint(directory, step, async (aside) => {
       await saveCheckpoint(path.join(aside, 'model.safetensors'), variables);
       await saveCheckpoint(path.join(aside, 'optimizer.safetensors'), optimizer.moments);
       await publishBytes(path.join(aside, 'state.json'), JSON.stringify(state));
     });
     saved = performance.now();
   };
+  const known: number[] = [];
   let pending: Promise<number>[] = [];
+  let shown: Partial<Metrics> = {};
   while (step < steps) {
     if (signal?.aborted) {
-      await save();
+      if (step > 0) await save();
       signal.throwIfAborted();
     }
     const next = windows.batch(step, batch);
-    const { inputs, count } = batchOf(next, [batch, T], fgram?.maxLength);
+    const { inputs, count } = batchOf(next, [batch, T], config.fgram?.maxLength);
     nodes += count;
+    const rate = rateOf(step);
     const { loss } = program.run({
       ...inputs,
       targets: hostTensor(next.targets, [batch, T]),
-      rates: hostTensor(optimizer.rates(step + 1, schedule(step))),
+      rates: hostTensor(optimizer.rates(step + 1, rate)),
     });
     pending.push(loss.data().then(([value]) => value));
     step++;
+    const isReport = step % REPORT === 0 || step === steps;
     // Two steps stay in flight: the device never waits for the host, and the host never runs far ahead.
-    if (pending.length > 2) await pending[pending.length - 3];
-    if (step % REPORT === 0 || step === steps) {
-      const losses = await Promise.all(pending);
-      pending = [];
-      const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
-      if (!Number.isFinite(loss))
-        throw new TrainError(
-          'TRAIN_LOSS_NAN',
-          `the loss is ${loss} at step ${step}`,
-          'Lower the learning rate; the last checkpoint is kept.',
-        );
-      curve.push([step, loss]);
-      onProgress?.({ step, loss, nodes: nodes / (step * batch * T) });
-      if (performance.now() - saved > checkpointSeconds * 1000) await save();
+    const settled = isReport ? pending : pending.slice(0, -2);
+    pending = pending.slice(settled.length);
+    known.push(...(await Promise.all(settled)));
+    if (known.length === 0) continue;
+    const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
+    if (!Number.isFinite(mean)) {
+      throw new TrainError(
+        'TRAIN_LOSS_NAN',
+        `the loss is ${mean} at step ${step}`,
+        'Lower the learning rate; the last checkpoint is kept.',
+      );
     }
+    const metrics: Metrics = { step, tokens: step * batch * T, loss: mean, rate, nodes, seconds: (performance.now() - started) / 1000 };
+    if (isReport) {
+      known.length = 0;
+      const line = { ...metrics, ...(await tableMetrics(model, step === steps || step % (REPORT * DEVIATION) === 0)) };
+      await log.append(line);
+      shown = { ...shown, ...line };
+    }
+    onProgress?.({ ...shown, ...metrics });
+    if (performance.now() - saved > checkpointSeconds * 1000) await save();
   }
-  await save();
-  return { curve, seconds, nodes };
+  if ((await listCheckpoints(directory)).at(-1) !== steps) await save();
+  return { metrics: log.entries, nodes };
+}
+
+/** One step as a program: loss, gradients of every parameter, AdamW. */
+function trainingStep(device: Device, { config, variables, parameters }: Model, optimizer: AdamW): Program<BatchTensors, { loss: Tensor }> {
+  const { decoder, fgram } = config;
+  return device.compile((x: BatchTensors) => {
+    const embeddings =
+      fgram === undefined ? parameters('tok.weight').gatherRows(x.baseTokens) : embed(fgramRows(x, parameters, fgram), x, parameters);
+    const loss = decoderLosses(embeddings, x.targets, parameters, decoder).mean();
+    const { updates } = optimizer.step(grad(loss, variables.names.map(parameters)), x.rates);
+    return { outputs: { loss }, updates };
+  });
 }
 
 function batchOf(
@@ -153,16 +166,39 @@ function batchOf(
   };
 }
 
-async function resume(checkpoint: string, { variables }: Model, optimizer: AdamW): Promise<State> {
-  const file = path.join(checkpoint, 'state.json');
-  if (!existsSync(file)) return { step: 0, curve: [], seconds: 0, nodes: 0 };
+/** The gain, and on demand the token table's deviation, which copies the whole table from the device. */
+async function tableMetrics({ config, variables }: Model, withDeviation: boolean): Promise<Pick<Metrics, 'gain' | 'tokenDeviation'>> {
+  return {
+    ...(config.fgram === undefined ? {} : { gain: (await variables.get('fgram.gain').read())[0] }),
+    ...(withDeviation ? { tokenDeviation: deviation(await variables.get('tok.weight').read()) } : {}),
+  };
+}
+
+function deviation(values: ArrayLike<number>): number {
+  let sum = 0;
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) {
+    sum += values[i];
+    squares += values[i] ** 2;
+  }
+  const mean = sum / values.length;
+  return Math.sqrt(squares / values.length - mean ** 2);
+}
+
+/** Loads the newest checkpoint, if there is one. */
+async function resume(directory: string, { variables }: Model, optimizer: AdamW): Promise<State> {
+  const step = (await listCheckpoints(directory)).at(-1);
+  if (step === undefined) return { step: 0, seconds: 0, nodes: 0 };
+  const folder = checkpointFolder(directory, step);
+  const file = path.join(folder, 'state.json');
+  const text = await withArtifactErrors(file, () => readFile(file, 'utf8'));
   let state: State;
   try {
-    state = JSON.parse(await readFile(file, 'utf8'));
+    state = stateSchema.parse(JSON.parse(text));
   } catch (cause) {
-    throw new TrainError('TRAIN_STATE', `${file} is not a training state`, 'Delete the run’s folder and train again.', cause);
+    throw new TrainError('TRAIN_STATE', `${file} is not a training state`, `Delete ${folder}; the run goes on from the one before.`, cause);
   }
-  await loadCheckpoint(path.join(checkpoint, 'model.safetensors'), variables);
-  await loadCheckpoint(path.join(checkpoint, 'optimizer.safetensors'), optimizer.moments);
+  await loadCheckpoint(path.join(folder, 'model.safetensors'), variables);
+  await loadCheckpoint(path.join(folder, 'optimizer.safetensors'), optimizer.moments);
   return state;
 }

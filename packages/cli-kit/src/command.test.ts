@@ -19,7 +19,12 @@ const program = {
       name: 'count',
       summary: 'counts',
       examples: ['tool count --max-length 3'],
-      config: z.strictObject({ maxLength: z.int().min(2).default(4).describe('longest'), name: z.string().default('x') }),
+      config: z.strictObject({
+        maxLength: z.int().min(2).default(4).describe('longest'),
+        name: z.string().default('x'),
+        files: z.array(z.string()).optional(),
+        fast: z.boolean().optional(),
+      }),
       run: async ({ config, output }) => {
         if (config.name === 'fail') throw new KnownError('it failed');
         if (config.name === 'bug') throw new Error('a bug');
@@ -46,6 +51,16 @@ describe('a program', () => {
     expect(await run('count', '--json')).toMatchObject({ code: 0, out: '{"maxLength":4,"name":"x"}\n' });
   });
 
+  it('takes texts that look like numbers, repeated lists, and switches', async () => {
+    expect(JSON.parse((await run('count', '--name', '42', '--files', 'a', '--files', 'b', '--fast', '--json')).out)).toEqual({
+      maxLength: 4,
+      name: '42',
+      files: ['a', 'b'],
+      fast: true,
+    });
+    expect(JSON.parse((await run('count', '--files', '["a"]', '--fast=false', '--json')).out)).toMatchObject({ files: ['a'], fast: false });
+  });
+
   it('explains itself', async () => {
     expect((await run('--help')).out).toContain('count  counts');
     expect((await run('count', '--help')).out).toContain('--max-length           longest (default 4)');
@@ -70,13 +85,13 @@ describe('a program', () => {
 });
 
 describe('progress', () => {
-  it('writes a line at most every 1.5 s where there is no terminal, and always the last', () => {
+  it('writes a line at most every second where there is no terminal, and always the last', () => {
     let now = 0;
     const lines: string[] = [];
     const progress = new Progress({ write: (text: string) => lines.push(text) > 0, terminal: false, now: () => now });
     for (let done = 0; done <= 40; done++, now += 100) progress.update('work', { done, total: 40, unit: 'rows' });
-    expect(lines.length).toBe(4);
-    expect(lines[1]).toBe('  work: 15 of 40 rows, 10 rows/s, 3 s left\n');
-    expect(lines[3]).toContain('40 of 40');
+    expect(lines.length).toBe(5);
+    expect(lines[1]).toBe('  work: 10 of 40 rows, 10 rows/s, 3 s left\n');
+    expect(lines[4]).toContain('40 of 40');
   });
 });

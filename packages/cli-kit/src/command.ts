@@ -10,6 +10,8 @@ export interface CommandContext<Config> {
   readonly progress: Progress;
   /** Aborted by the first Ctrl-C; the second kills. */
   readonly signal: AbortSignal;
+  /** Text as it comes; nothing with --json. */
+  readonly write: (text: string) => void;
   /** Results: the text, or with --json the data. */
   readonly output: (data: unknown, text: string) => void;
 }
@@ -83,7 +85,7 @@ export async function runProgram(program: Program, args: readonly string[], io: 
       );
       throw new UsageError(`there is no command '${name}'${near === undefined ? '' : `; did you mean '${near}'?`}`);
     }
-    const { values, json, help } = parseArguments(rest, Object.keys(command.config.shape));
+    const { values, json, help } = parseArguments(rest, command.config);
     if (help) {
       io.out(commandHelp(program, command));
       return 0;
@@ -97,6 +99,9 @@ export async function runProgram(program: Program, args: readonly string[], io: 
       config: checkConfig(command.config, values),
       progress: new Progress({ write: io.err }),
       signal: abort.signal,
+      write: (text) => {
+        if (!json) io.out(text);
+      },
       output: (data, text) => io.out(json ? `${JSON.stringify(data)}\n` : text),
     });
     return 0;

@@ -30,7 +30,23 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return best !== undefined && distance(name, best) <= Math.max(2, name.length / 3) ? best : undefined;
 }
 
-function parseValue(text: string): unknown {
+interface OptionForm {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+}
+
+/** What the schema says of each key, as JSON Schema. */
+function optionForms(schema: z.ZodObject): Map<string, OptionForm> {
+  return new Map(
+    Object.entries(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }).properties ?? {}) as [string, OptionForm][],
+  );
+}
+
+/** A text stays a text where a text is wanted, a list takes plain texts, repeated, or JSON; the rest is JSON. */
+function parseValue(text: string, type: string | undefined, before: unknown): unknown {
+  if (type === 'string') return text;
+  if (type === 'array' && !text.startsWith('[')) return [...(Array.isArray(before) ? before : []), text];
   try {
     return JSON.parse(text);
   } catch {
@@ -55,16 +71,24 @@ function readConfig(file: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** @param keys the schema's keys @throws {UsageError} */
-export function parseArguments(args: readonly string[], keys: readonly string[]): ParsedArguments {
+/** @param schema of the options @throws {UsageError} */
+export function parseArguments(args: readonly string[], schema: z.ZodObject): ParsedArguments {
+  const forms = optionForms(schema);
+  const keys = [...forms.keys()];
   const names = new Map(keys.map((key) => [kebab(key), key]));
   const values: Record<string, unknown> = {};
+  const listed: Record<string, unknown> = {};
   const set = (key: string, value: unknown, where: string) => {
     if (!keys.includes(key)) {
       const near = nearest(key, keys);
       throw new UsageError(`${where}: there is no option '${key}'${near === undefined ? '' : `; did you mean '${near}'?`}`);
     }
     values[key] = value;
+  };
+  // A list on the command line starts anew, whatever a file said before.
+  const setText = (key: string, text: string, where: string) => {
+    set(key, parseValue(text, forms.get(key)?.type, listed[key]), where);
+    listed[key] = values[key];
   };
   let json = false;
   let help = false;
@@ -74,20 +98,21 @@ export function parseArguments(args: readonly string[], keys: readonly string[])
     if (name === 'json') json = true;
     else if (name === 'help') help = true;
     else {
-      const text = inline ?? args[++i];
+      const isSwitch = forms.get(names.get(name) ?? '')?.type === 'boolean' && (args[i + 1] === undefined || args[i + 1].startsWith('--'));
+      const text = inline ?? (isSwitch ? 'true' : args[++i]);
       if (text === undefined) throw new UsageError(`--${name} needs a value`);
       if (name === 'config') for (const [key, value] of Object.entries(readConfig(text))) set(key, value, text);
       else if (name === 'set') {
         const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
         if (key === undefined) throw new UsageError(`--set ${text}: expected key=value`);
-        set(key, parseValue(value), '--set');
+        setText(key, value, '--set');
       } else {
         const key = names.get(name);
         if (key === undefined) {
           const near = nearest(name, [...names.keys(), 'config', 'set', 'json', 'help']);
           throw new UsageError(`unknown option --${name}${near === undefined ? '' : `; did you mean --${near}?`}`);
         }
-        set(key, parseValue(text), `--${name}`);
+        setText(key, text, `--${name}`);
       }
     }
   }
@@ -104,9 +129,8 @@ export function checkConfig<Schema extends z.ZodObject>(schema: Schema, values: 
 
 /** One line per option: name, default, description. */
 export function describeOptions(schema: z.ZodObject): string[] {
-  const entries = Object.entries(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }).properties ?? {});
-  return entries.map(([key, property]) => {
-    const { description = '', default: preset } = property as { description?: string; default?: unknown };
-    return `  --${kebab(key).padEnd(20)} ${description}${preset === undefined ? '' : ` (default ${JSON.stringify(preset)})`}`;
-  });
+  return [...optionForms(schema)].map(
+    ([key, { description = '', default: preset }]) =>
+      `  --${kebab(key).padEnd(20)} ${description}${preset === undefined ? '' : ` (default ${JSON.stringify(preset)})`}`,
+  );
 }

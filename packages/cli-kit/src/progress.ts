@@ -1,4 +1,4 @@
-/** Progress on stderr: one rewritten line on a terminal, else a line at most every two seconds. */
+/** Progress on stderr: one rewritten line on a terminal, else a line at most every second. */
 import process from 'node:process';
 
 export interface ProgressState {
@@ -53,7 +53,7 @@ export class Progress {
       this.#task = { label, started: now, first: done };
       this.#shown = -Infinity;
     }
-    const pause = this.#terminal ? 100 : 1500;
+    const pause = this.#terminal ? 100 : 1000;
     if (now - this.#shown < pause && done < total) return;
     this.#shown = now;
     const seconds = (now - this.#task.started) / 1000;

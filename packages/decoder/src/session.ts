@@ -28,13 +28,13 @@ export interface SessionInput {
 }
 
 export class DecodeSession implements Disposable {
-  readonly #config: DecoderConfig;
+  readonly config: DecoderConfig;
   readonly #caches: VariableSet;
   readonly #program: Program<Inputs, { logits: Tensor }>;
   #length = 0;
 
   constructor(device: Device, config: DecoderConfig, parameters: Parameters) {
-    this.#config = config;
+    this.config = config;
     const { contextLength, width: d, heads, layers } = config;
     const shape = [1, contextLength, d];
     const caches = device.variables(
@@ -84,7 +84,7 @@ export class DecodeSession implements Disposable {
    * @throws {DecoderError} CONTEXT_FULL
    */
   async append({ tokens, rows }: SessionInput): Promise<Float32Array> {
-    const { contextLength, width, vocabSize } = this.#config;
+    const { contextLength, width, vocabSize } = this.config;
     if (this.#length + tokens.length > contextLength) {
       throw new DecoderError(
         'CONTEXT_FULL',

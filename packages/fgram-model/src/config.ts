@@ -1,18 +1,26 @@
 /** The sizes of an f-gram model, and the initial values with which it starts as the identity on its last token. */
 import { blockShapes, initialValues, type ParameterShapes } from '@sconelm/decoder';
+import { z } from 'zod';
 
-export interface FgramModelConfig {
-  /** Longest f-gram, K. */
-  readonly maxLength: number;
-  readonly layers: number;
-  /** The width of the decoder's token table. */
-  readonly width: number;
-  readonly heads: number;
-  /** u: the residual stream runs on (T + position) / u, and rows are gain · u · x. */
-  readonly unit: number;
-  /** Rows are gain · LayerNorm(x) instead. */
-  readonly finalNorm: boolean;
-}
+const positive = z.int().positive();
+
+export const fgramModelConfigSchema = z
+  .strictObject({
+    /** Longest f-gram, K. */
+    maxLength: z.int().min(2),
+    layers: positive,
+    /** The width of the decoder's token table. */
+    width: positive,
+    heads: positive,
+    /** u: the residual stream runs on (T + position) / u, and rows are gain · u · x. */
+    unit: z.number().positive(),
+    /** Rows are gain · LayerNorm(x) instead. */
+    finalNorm: z.boolean(),
+  })
+  .refine(({ width, heads }) => width % heads === 0, { message: 'width must be a multiple of heads', path: ['heads'] })
+  .readonly();
+
+export type FgramModelConfig = z.infer<typeof fgramModelConfigSchema>;
 
 /** Shapes of the f-gram model's parameters; the token table is the decoder's. */
 export function fgramShapes({ maxLength, layers, width, finalNorm }: FgramModelConfig): ParameterShapes {

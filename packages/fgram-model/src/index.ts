@@ -1,5 +1,18 @@
-export { type FgramModelConfig, fgramShapes, identityValues } from './config.js';
+export { type FgramModelConfig, fgramModelConfigSchema, fgramShapes, identityValues } from './config.js';
+export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js';
 export { type BatchForest, batchForest, buildForest, type Forest, NODE_BUCKET, type Slices } from './forest.js';
+export { type GeneratedToken, type GenerateOptions, generateTokens } from './generate.js';
 export { type FgramMatcher, FgramSession, type RowSource, type SessionFgrams } from './inference.js';
 export { batchInputs, embed, type ForestTensors, fgramRows, forestInputs } from './model.js';
 export { type FgramSource, type PrecomputeOptions, precompute, type RowSink } from './precompute.js';
+export {
+  checkpointFolder,
+  listCheckpoints,
+  openModel,
+  publishCheckpoint,
+  type RunManifest,
+  readRunManifest,
+  runPaths,
+  writeRunManifest,
+} from './run-folder.js';
+export { allocateModel, createModel, type Model, type ModelConfig, modelConfigSchema, modelShapes } from './scone-model.js';

@@ -1,5 +1,5 @@
 /** Decoding with f-grams: each token is matched, and its row read from a store takes the place of its embedding. (SCONE, Alg. 1, inference) */
-import type { DecodeSession } from '@sconelm/decoder';
+import type { DecoderConfig, DecodeSession } from '@sconelm/decoder';
 
 /** Finds the longest f-gram that ends at each token. */
 export interface FgramMatcher {
@@ -26,21 +26,29 @@ export class FgramSession {
   /** Per token so far: length of the f-gram that ends there; 1 where none. */
   readonly lengths: number[] = [];
   readonly #session: DecodeSession;
-  readonly #width: number;
   readonly #fgrams: SessionFgrams | undefined;
 
-  /** @param session of the decoder, empty @param width of its embeddings */
-  constructor(session: DecodeSession, width: number, fgrams?: SessionFgrams) {
+  /** @param session of the decoder, empty */
+  constructor(session: DecodeSession, fgrams?: SessionFgrams) {
     this.#session = session;
-    this.#width = width;
     this.#fgrams = fgrams;
     fgrams?.matcher.reset();
+  }
+
+  get config(): DecoderConfig {
+    return this.#session.config;
+  }
+
+  /** Tokens so far. */
+  get length(): number {
+    return this.#session.length;
   }
 
   /** Appends tokens; all rows of a chunk are read at once. @returns logits of every new position, [n, V] */
   async append(tokens: ArrayLike<number>): Promise<Float32Array> {
     const base = Int32Array.from(tokens);
-    const rows = new Float32Array(base.length * this.#width);
+    const { width } = this.config;
+    const rows = new Float32Array(base.length * width);
     const positions: number[] = [];
     const ids: number[] = [];
     base.forEach((token, i) => {
@@ -52,10 +60,10 @@ export class FgramSession {
       ids.push(id);
     });
     if (this.#fgrams !== undefined && ids.length > 0) {
-      const found = new Float32Array(ids.length * this.#width);
+      const found = new Float32Array(ids.length * width);
       await this.#fgrams.rows.read(Uint32Array.from(ids), found);
       positions.forEach((position, i) => {
-        rows.set(found.subarray(i * this.#width, (i + 1) * this.#width), position * this.#width);
+        rows.set(found.subarray(i * width, (i + 1) * width), position * width);
       });
     }
     return this.#session.append({ tokens: base, rows });

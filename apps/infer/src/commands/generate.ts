@@ -2,17 +2,19 @@
 import path from 'node:path';
 import { defineCommand } from '@sconelm/cli-kit';
 import { DecodeSession, Sampler } from '@sconelm/decoder';
-import { FgramSession } from '@sconelm/fgram-model';
+import { FgramSession, generateTokens } from '@sconelm/fgram-model';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
-import { InferError, openRun } from '../run-folder.js';
+import { InferError } from '../errors.js';
+import { openRun } from '../run-folder.js';
 
 export const generateCommand = defineCommand({
   name: 'generate',
   summary: 'text that goes on from a prompt, rows read from the store',
-  examples: ['npm run infer -- generate --run runs/quickstart --prompt "The people of the United States"'],
+  examples: ['npm run infer -- generate --run runs/quickstart/scone --prompt "The people of the United States"'],
   config: z.strictObject({
-    run: z.string().default('runs/quickstart').describe('a finished training run'),
+    run: z.string().default('runs/quickstart/scone').describe('a trained run'),
+    store: z.string().optional().describe('URL of its store (default: rows in the run’s folder)'),
     prompt: z.string().default('').describe('text to go on from'),
     maxTokens: z.int().positive().default(100).describe('tokens to generate, as far as the context reaches'),
     temperature: z.number().nonnegative().default(0.8).describe('0 is greedy'),
@@ -20,36 +22,34 @@ export const generateCommand = defineCommand({
     topP: z.number().positive().max(1).default(1).describe('only the most likely tokens of this mass'),
     seed: z.int().nonnegative().default(0).describe('the same seed gives the same text'),
   }),
-  run: async ({ config, signal, output }) => {
+  run: async ({ config, signal, write, output }) => {
     using device = await openDevice();
-    const { decoder, variables, tokenizer, set, store } = await openRun(device, path.resolve(config.run));
+    await using run = await openRun(device, path.resolve(config.run), config.store);
+    const { model, tokenizer, fgrams } = run;
     const { temperature, topK, topP, seed } = config;
     const sampler = new Sampler({ temperature, topP, seed, ...(topK === undefined ? {} : { topK }) });
-    const prompt = [tokenizer.endOfText, ...tokenizer.encode(config.prompt)];
-    if (prompt.length >= decoder.contextLength) {
-      throw new InferError(
-        'PROMPT',
-        `the prompt has ${prompt.length} tokens, the context ${decoder.contextLength}`,
-        'Use a shorter prompt.',
-      );
+    const tokens = [tokenizer.endOfText, ...tokenizer.encode(config.prompt)];
+    const { contextLength } = model.config.decoder;
+    if (tokens.length >= contextLength) {
+      throw new InferError('PROMPT', `the prompt has ${tokens.length} tokens, the context ${contextLength}`, 'Use a shorter prompt.');
     }
-    using session = new DecodeSession(device, decoder, (name) => variables.get(name).tensor);
-    const decoding = new FgramSession(session, decoder.width, { matcher: set.matcher(tokenizer.endOfText), rows: store });
-    const tokens = [...prompt];
-    let logits = await decoding.append(prompt);
-    const count = Math.min(config.maxTokens, decoder.contextLength - prompt.length);
-    const started = performance.now();
-    for (let i = 0; i < count; i++) {
-      signal.throwIfAborted();
-      const token = sampler.next(logits.subarray(logits.length - decoder.vocabSize));
-      if (token === tokenizer.endOfText) break;
+    using session = new DecodeSession(device, model.config.decoder, model.parameters);
+    const decoding = new FgramSession(session, fgrams);
+    const times: number[] = [];
+    let shown = '';
+    const options = { sampler, count: config.maxTokens, stopToken: tokenizer.endOfText, signal };
+    for await (const { token, ms } of generateTokens(decoding, tokens, options)) {
       tokens.push(token);
-      if (i + 1 < count) logits = await decoding.append([token]);
+      times.push(ms);
+      // A character may be spread over several tokens; what is not whole yet waits.
+      const text = tokenizer.decode(tokens.slice(1));
+      if (text.endsWith('\ufffd')) continue;
+      write(text.slice(shown.length));
+      shown = text;
     }
-    const seconds = (performance.now() - started) / 1000;
-    await store.close();
     const text = tokenizer.decode(tokens.slice(1));
-    const generated = tokens.length - prompt.length;
-    output({ text, tokens: generated, seconds }, `${text}\n`);
+    times.sort((a, b) => a - b);
+    const msPerToken = times[times.length >> 1] ?? 0;
+    output({ text, tokens: times.length, msPerToken }, `${text.slice(shown.length)}\n`);
   },
 });

@@ -1,17 +1,13 @@
 /** The quickstart's three models and their training, scaled by a budget of minutes. */
-import type { ModelConfig } from '../model.js';
-
-export interface QuickstartConfig {
-  /** Minutes on two cores without a GPU; training tokens are proportional to it. */
-  readonly budget: number;
-  readonly seed: number;
-}
+import type { ModelConfig } from '@sconelm/fgram-model';
+import { type TrainingConfig, trainingSchema } from '../run/training-config.js';
 
 export const VOCABULARY = 1024;
 export const FGRAMS = { maxLength: 4, minCount: 5, maxFgrams: 100_000 };
-/** Windows per step. */
-export const BATCH = 4;
-export const LEARNING_RATE = 6e-3;
+/** Training tokens per minute of budget: what two cores without a GPU do for all three models, preparation and evaluation apart. */
+const TOKENS_PER_MINUTE = 200_000;
+/** Fewer steps than this would show nothing but the warm-up. */
+const MIN_STEPS = 20;
 
 const decoder = { vocabSize: VOCABULARY, contextLength: 128, layers: 2, width: 64, heads: 2 };
 
@@ -22,9 +18,11 @@ export const MODELS = {
 } as const satisfies Record<string, ModelConfig>;
 
 export type ModelName = keyof typeof MODELS;
+export const NAMES = Object.keys(MODELS) as ModelName[];
 
-/** Steps of each model: the same tokens in the same order for all. */
-export function stepsFor(budget: number): number {
-  const tokensPerMinute = 200_000;
-  return Math.max(20, Math.round((budget * tokensPerMinute) / (BATCH * decoder.contextLength)));
+/** The same tokens in the same order for every model. */
+export function trainingOf({ budget, seed }: { readonly budget: number; readonly seed: number }): TrainingConfig {
+  const training = trainingSchema.parse({ seed });
+  const step = training.batch * decoder.contextLength;
+  return { ...training, tokens: Math.max(MIN_STEPS, Math.round((budget * TOKENS_PER_MINUTE) / step)) * step };
 }

@@ -1,0 +1,13 @@
+/** What can go wrong in inference: a stable `code`, a message that says what and where, a remedy. */
+export type InferErrorCode = 'RUN_MIXED' | 'PROMPT' | 'TEXT_SHORT';
+
+export class InferError extends Error {
+  readonly code: InferErrorCode;
+  readonly remedy: string;
+  constructor(code: InferErrorCode, message: string, remedy: string) {
+    super(message);
+    this.name = new.target.name;
+    this.code = code;
+    this.remedy = remedy;
+  }
+}

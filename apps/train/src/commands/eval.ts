@@ -1,0 +1,73 @@
+/** `scone-train eval`: a run against the held-out split of its dataset. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { defineCommand, formatTable } from '@sconelm/cli-kit';
+import { fingerprint } from '@sconelm/decoder';
+import { openModel, readRunManifest, runPaths } from '@sconelm/fgram-model';
+import { openDataset, openFgrams } from '@sconelm/ngram-miner';
+import { openStore } from '@sconelm/offload-store';
+import { openDevice } from '@sconelm/tensor-webgpu';
+import { z } from 'zod';
+import { TrainError } from '../errors.js';
+import { evaluateRun } from '../run/evaluate-run.js';
+import { tableRows } from '../run/report.js';
+import { trainingSchema } from '../run/training-config.js';
+
+export const evalCommand = defineCommand({
+  name: 'eval',
+  summary: 'held-out loss, perplexity and bits per byte, as in inference',
+  examples: [
+    'scone-train eval --run runs/scone --data data',
+    'scone-train eval --run runs/scone --through model',
+    'scone-train eval --run runs/baseline --fgrams fgrams',
+  ],
+  config: z.strictObject({
+    run: z.string().default('runs/scone').describe('a trained run'),
+    data: z.string().default('data').describe('the dataset it was trained on'),
+    through: z.enum(['store', 'model']).default('store').describe('f-grams embedded by the store, or by the f-gram model itself'),
+    store: z.string().optional().describe('URL of the store (default: rows in the run’s folder)'),
+    fgrams: z.string().optional().describe('of a plain decoder: f-grams by whose length its loss is told'),
+    prompt: z.string().default('The').describe('the sample goes on from it'),
+    seed: trainingSchema.shape.seed.describe('of the sample'),
+  }),
+  run: async ({ config, progress, signal, output }) => {
+    const directory = path.resolve(config.run);
+    const paths = runPaths(directory);
+    const manifest = await readRunManifest(directory);
+    const data = await openDataset(config.data);
+    if (manifest.tokenizer !== data.tokenizerHash) {
+      throw new TrainError(
+        'TRAIN_DATA',
+        `${config.data} has another tokenizer than ${config.run}`,
+        'Give the dataset the run was trained on.',
+      );
+    }
+    using device = await openDevice();
+    using model = await openModel(device, directory);
+    const isPlain = model.config.fgram === undefined;
+    const fgrams = isPlain ? config.fgrams : paths.fgrams;
+    const set = fgrams === undefined ? undefined : await openFgrams(fgrams);
+    const url = config.store ?? `file:${paths.rows}`;
+    if (!isPlain && config.through === 'store' && config.store === undefined && !existsSync(paths.rows)) {
+      throw new TrainError('TRAIN_OPTION', `${config.run} has no rows yet`, `Run scone-train precompute --run ${config.run} first.`);
+    }
+    await using store =
+      isPlain || config.through === 'model' || set === undefined
+        ? undefined
+        : await openStore(url, { expect: { fgrams: set.hash, model: await fingerprint(model.variables) } });
+    const evaluation = await evaluateRun(device, {
+      directory,
+      model,
+      data,
+      ...(set === undefined ? {} : { set }),
+      ...(isPlain ? {} : { rows: store ?? 'model' }),
+      prompt: config.prompt,
+      seed: config.seed,
+      label: path.basename(directory),
+      progress,
+      signal,
+    });
+    const table = tableRows([{ label: path.basename(directory), metrics: [], evaluation }]);
+    output(evaluation, `${formatTable(table)}next: scone-train report --run ${config.run}\n`);
+  },
+});

@@ -1,0 +1,32 @@
+/** `scone-train precompute`: one row per f-gram of a trained run, published as a store. */
+import path from 'node:path';
+import { defineCommand } from '@sconelm/cli-kit';
+import { openModel, runPaths } from '@sconelm/fgram-model';
+import { openFgrams } from '@sconelm/ngram-miner';
+import { openDevice } from '@sconelm/tensor-webgpu';
+import { z } from 'zod';
+import { precomputeRun } from '../run/precompute-run.js';
+
+export const precomputeCommand = defineCommand({
+  name: 'precompute',
+  summary: 'one row per f-gram, published as a store',
+  examples: ['scone-train precompute --run runs/scone', 'scone-train precompute --run runs/scone --row-dtype f16 --store file:rows-f16'],
+  config: z.strictObject({
+    run: z.string().default('runs/scone').describe('a trained run'),
+    store: z.string().optional().describe('URL of the store (default: rows in the run’s folder)'),
+    rowDtype: z.enum(['f32', 'f16']).default('f32').describe('form of the rows'),
+  }),
+  run: async ({ config, progress, signal, output }) => {
+    const directory = path.resolve(config.run);
+    const url = config.store ?? `file:${runPaths(directory).rows}`;
+    using device = await openDevice();
+    using model = await openModel(device, directory);
+    const set = await openFgrams(runPaths(directory).fgrams);
+    await using rows = await precomputeRun(device, { model, set, store: url, rowDtype: config.rowDtype, progress, signal });
+    const bytes = rows.rows * rows.rowBytes;
+    output(
+      { store: url, rows: rows.rows, rowBytes: rows.rowBytes, bytes, dtype: rows.dtype },
+      `${url}: ${rows.rows.toLocaleString('en')} rows of ${rows.rowBytes} bytes, ${(bytes / 1e6).toFixed(1)} MB\nnext: scone-infer generate --run ${config.run} --prompt "..."\n`,
+    );
+  },
+});

@@ -1,0 +1,65 @@
+/** `scone-train run`: a dataset and its f-grams to a trained model. */
+import path from 'node:path';
+import { defineCommand, UsageError } from '@sconelm/cli-kit';
+import { type ModelConfig, modelConfigSchema } from '@sconelm/fgram-model';
+import { openDataset, openFgrams } from '@sconelm/ngram-miner';
+import { openDevice } from '@sconelm/tensor-webgpu';
+import { z } from 'zod';
+import { trainRun } from '../run/train-run.js';
+import { modelFields, trainingSchema } from '../run/training-config.js';
+
+const shape = {
+  data: z.string().default('data').describe('a prepared dataset'),
+  fgrams: z.string().default('fgrams').describe('its f-grams'),
+  directory: z.string().default('runs/scone').describe('the run’s folder'),
+  ...modelFields,
+  ...trainingSchema.shape,
+};
+
+export const runCommand = defineCommand({
+  name: 'run',
+  summary: 'train a decoder together with an f-gram model, or alone',
+  examples: [
+    'scone-train run --data data --fgrams fgrams --directory runs/scone --tokens 2000000',
+    'scone-train run --data data --plain --directory runs/baseline --tokens 2000000',
+    'scone-train run --config large.json --set learningRate=0.003',
+  ],
+  config: z.strictObject(shape),
+  run: async ({ config, progress, signal, output }) => {
+    const { data: dataDirectory, fgrams, directory, layers, width, heads, contextLength, plain, fgramLayers, unit, ...training } = config;
+    const data = await openDataset(dataDirectory);
+    const set = plain ? undefined : await openFgrams(fgrams);
+    const decoder = { vocabSize: data.tokenizer.vocabSize, contextLength, layers, width, heads };
+    const model: ModelConfig =
+      set === undefined
+        ? { decoder }
+        : { decoder, fgram: { maxLength: set.maxLength, layers: fgramLayers, width, heads, unit, finalNorm: false } };
+    using device = await openDevice();
+    progress.note(`adapter: ${device.info.description}`);
+    const { model: trained, result } = await trainRun(device, {
+      directory: path.resolve(directory),
+      model: expectModel(model),
+      training,
+      inputs: { data, dataDirectory, ...(set === undefined ? {} : { fgrams: { set, directory: fgrams } }) },
+      label: path.basename(directory),
+      progress,
+      signal,
+    });
+    trained[Symbol.dispose]();
+    const last = result.metrics.at(-1);
+    if (last === undefined) throw new Error('unreachable: a finished run has metrics');
+    const next = plain ? `scone-train eval --run ${directory} --data ${dataDirectory}` : `scone-train precompute --run ${directory}`;
+    output(
+      { directory: path.resolve(directory), ...last },
+      `${directory}: ${last.tokens.toLocaleString('en')} tokens, training loss ${last.loss.toFixed(3)}\nnext: ${next}\n`,
+    );
+  },
+});
+
+/** @throws {UsageError} */
+function expectModel(model: ModelConfig): ModelConfig {
+  const { success, data, error } = modelConfigSchema.safeParse(model);
+  if (success) return data;
+  const [{ path: field, message }] = error.issues;
+  throw new UsageError(`--${String(field.at(-1))}: ${message}`);
+}

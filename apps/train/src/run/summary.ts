@@ -1,0 +1,69 @@
+/** What is measured of a run: quality on held-out text, what inference and training cost, a sample. */
+import { countParameters, decoderShapes, inferenceFlopsPerToken } from '@sconelm/decoder';
+import type { Evaluation, ModelConfig } from '@sconelm/fgram-model';
+import { z } from 'zod';
+
+const modelSummaryFields = {
+  perplexity: z.number(),
+  /** Nats per token. */
+  loss: z.number(),
+  bitsPerByte: z.number(),
+  flopsPerToken: z.number(),
+  acceleratorParams: z.int(),
+  trainingTokens: z.int(),
+  trainingFlops: z.number(),
+  /** Median of decoding one token at a time. */
+  msPerToken: z.number(),
+};
+
+export const modelSummarySchema = z.strictObject(modelSummaryFields);
+export type ModelSummary = z.infer<typeof modelSummarySchema>;
+
+/** evaluation.json */
+export const runEvaluationSchema = z.strictObject({
+  ...modelSummaryFields,
+  /** Held-out tokens. */
+  tokens: z.int(),
+  /** What matched positions were embedded by. */
+  through: z.enum(['tokens', 'store', 'model']),
+  store: z.strictObject({ rows: z.int(), rowBytes: z.int(), dtype: z.string() }).optional(),
+  /** Per match length (1: none): positions, and the sum of the losses there. */
+  byLength: z.record(z.string(), z.strictObject({ count: z.int(), loss: z.number() })),
+  sample: z.array(z.strictObject({ text: z.string(), length: z.int() })),
+});
+export type RunEvaluation = z.infer<typeof runEvaluationSchema>;
+
+export interface Measured {
+  readonly config: ModelConfig;
+  readonly evaluation: Evaluation;
+  readonly bytesPerToken: number;
+  readonly trainingTokens: number;
+  /** Forest nodes computed in training. */
+  readonly nodes: number;
+  readonly msPerToken: number;
+}
+
+/** Forward FLOPs of one node of the f-gram model; multiply-adds count twice. */
+function flopsPerNode({ fgram }: ModelConfig): number {
+  return fgram === undefined ? 0 : fgram.layers * 24 * fgram.width ** 2;
+}
+
+/** Training counts a backward pass as two forward passes. */
+export function summarize({ config, evaluation, bytesPerToken, trainingTokens, nodes, msPerToken }: Measured): ModelSummary {
+  const flopsPerToken = inferenceFlopsPerToken(config.decoder);
+  return {
+    perplexity: Math.exp(evaluation.loss),
+    loss: evaluation.loss,
+    bitsPerByte: evaluation.loss / Math.LN2 / bytesPerToken,
+    flopsPerToken,
+    acceleratorParams: countParameters(decoderShapes(config.decoder)),
+    trainingTokens,
+    trainingFlops: 3 * (flopsPerToken * trainingTokens + flopsPerNode(config) * nodes),
+    msPerToken,
+  };
+}
+
+/** Share of positions where an f-gram ends. */
+export function hitRateOf({ tokens, byLength }: Pick<RunEvaluation, 'tokens' | 'byLength'>): number {
+  return 1 - (byLength['1']?.count ?? 0) / tokens;
+}

@@ -1,0 +1,154 @@
+/** The way of the data on a user's own text, command by command, and what is said when something is wrong with it. */
+import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { commandsInFolder } from './command.js';
+
+const { folder, command } = commandsInFolder();
+const at = (...names: string[]) => path.join(folder, ...names);
+
+/** Sentences of a small grammar: frequent n-grams, and something to learn. */
+function story(sentences: number): string {
+  const pick = (words: readonly string[], i: number) => words[(Math.imul(i + 1, 0x9e3779b1) >>> 9) % words.length];
+  const line = (i: number) =>
+    `The ${pick(['cat', 'dog', 'bird', 'old man'], i)} ${pick(['sat on', 'ran from', 'looked at', 'sang to'], i * 3 + 1)} the ${pick(['mat', 'house', 'river'], i * 5 + 2)} and ${pick(['slept', 'smiled', 'waited'], i * 7 + 3)}. `;
+  return Array.from({ length: sentences }, (_, i) => line(i)).join('');
+}
+
+const SMALL = ['--width', '32', '--context-length', '32', '--tokens', '12800'];
+
+describe('a text of one’s own', () => {
+  it('is prepared, mined, trained on, precomputed, evaluated and reported', async () => {
+    const text = story(3000);
+    writeFileSync(at('own.txt'), text);
+    const prepared = await command('train', ['prepare', '--text', 'own.txt', '--vocab-size', '300', '--json']);
+    expect(prepared).toMatchObject({ code: 0 });
+    const { train, heldout } = JSON.parse(prepared.out);
+    expect(train.bytes + heldout.bytes).toBe(Buffer.byteLength(text));
+    expect(JSON.parse((await command('train', ['mine', '--json'])).out).size).toBeGreaterThan(100);
+
+    const interrupted = await command('train', ['run', ...SMALL], { interruptAt: /^ {2}scone: /m });
+    expect(interrupted).toMatchObject({ code: 130 });
+    expect(await command('train', ['run', ...SMALL, '--seed', '2'])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/runs\/scone is a run with training.seed 1, not 2/),
+    });
+    const resumed = await command('train', ['run', ...SMALL, '--json']);
+    expect(resumed).toMatchObject({ code: 0, err: expect.stringContaining('going on with scone') });
+    const baseline = await command('train', ['run', ...SMALL, '--plain', '--directory', 'runs/baseline', '--json']);
+    expect(JSON.parse(baseline.out).tokens).toBe(JSON.parse(resumed.out).tokens);
+    const lines = readFileSync(at('runs/scone/metrics.jsonl'), 'utf8').trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).step)).toEqual(Array.from({ length: 10 }, (_, i) => 10 * (i + 1)));
+
+    expect(await command('train', ['eval'])).toMatchObject({ code: 1, err: expect.stringContaining('scone-train precompute') });
+    expect(await command('train', ['precompute'])).toMatchObject({ code: 0 });
+    expect(await command('train', ['precompute', '--row-dtype', 'f16', '--store', 'file:half'])).toMatchObject({ code: 0 });
+    const evaluated = async (...args: string[]) => JSON.parse((await command('train', ['eval', '--json', ...args])).out);
+    const [joint, half, store] = [await evaluated('--through', 'model'), await evaluated('--store', 'file:half'), await evaluated()];
+    // The test of truth: what inference reads from a store is what training computed. Rows are rounded to 11 bits in f16.
+    expect(Math.abs(store.loss - joint.loss)).toBeLessThan(1e-5);
+    expect(Math.abs(half.loss - joint.loss)).toBeLessThan(1e-3);
+    expect(half.loss).not.toBe(store.loss);
+    expect(store.byLength).toMatchObject({ 4: { count: expect.any(Number) } });
+    expect(await evaluated('--run', 'runs/baseline', '--fgrams', 'fgrams')).toMatchObject({ through: 'tokens', tokens: store.tokens });
+
+    const report = ['report', '--run', 'runs/scone', '--run', 'runs/baseline', '--file', 'both.html'];
+    expect(await command('train', report)).toMatchObject({ code: 0 });
+    expect(readFileSync(at('both.html'), 'utf8')).toMatch(/<th>scone<\/th><th>baseline<\/th>/);
+
+    writeFileSync(at('new.txt'), story(100).toUpperCase());
+    const scored = await command('infer', ['eval', '--run', 'runs/scone', '--text', 'own.txt', '--json']);
+    const foreign = await command('infer', ['eval', '--run', 'runs/scone', '--text', 'new.txt', '--json']);
+    expect(JSON.parse(scored.out).bitsPerByte).toBeLessThan(JSON.parse(foreign.out).bitsPerByte);
+    expect(await command('infer', ['generate', '--run', 'runs/baseline', '--prompt', 'The'])).toMatchObject({ code: 0 });
+  });
+
+  it('keeps stores, runs and data apart that do not belong together', async () => {
+    const run = (directory: string, ...args: string[]) => command('train', ['run', ...SMALL, '--directory', directory, ...args]);
+    expect(await run('runs/other', '--seed', '2', '--tokens', '640')).toMatchObject({ code: 0 });
+    const eval_ = ['eval', '--run', 'runs/other', '--store', 'file:runs/scone/rows'];
+    expect(await command('train', eval_)).toMatchObject({ code: 1, err: expect.stringContaining('Precompute the store again') });
+    expect(await command('infer', ['generate', '--run', 'runs/scone', '--store', 'file:nowhere'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('nowhere'),
+    });
+    await command('train', ['prepare', '--text', 'own.txt', '--vocab-size', '290', '--directory', 'data-290']);
+    expect(await command('train', ['run', '--data', 'data-290'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('Mine the f-grams'),
+    });
+    expect(await command('train', ['eval', '--data', 'data-290'])).toMatchObject({ code: 1, err: expect.stringContaining('tokenizer') });
+    expect(await run('runs/bad', '--heads', '5')).toMatchObject({ code: 2, err: expect.stringContaining('multiple of heads') });
+    expect(await run('runs/bad', '--learning-rate', '1e30')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('Lower the learning rate'),
+    });
+    expect(await run('runs/bad2', '--context-length', '1000000')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('fewer than one window'),
+    });
+  });
+
+  it.each([
+    ['runs/other/tokenizer.json', 'not the tokenizer of this run'],
+    ['runs/other/config.json', 'config.json'],
+    ['runs/other/fgrams/fgrams.bin', 'fgrams.bin'],
+    ['runs/other/checkpoints/00000005/model.safetensors', 'model.safetensors'],
+  ])('says that %s is truncated', async (file, message) => {
+    const whole = readFileSync(at(file));
+    truncateSync(at(file), whole.length >> 1);
+    const generated = await command('infer', ['generate', '--run', 'runs/other']);
+    expect(generated).toMatchObject({ code: 1, err: expect.stringContaining(message) });
+    expect(generated.err).toContain('  -> ');
+    writeFileSync(at(file), whole);
+  });
+
+  it('is refused with the reason where it is no text, and leaves nothing behind', async () => {
+    writeFileSync(at('empty.txt'), '');
+    writeFileSync(at('binary.txt'), new Uint8Array([65, 0, 66]));
+    writeFileSync(at('latin1.txt'), new Uint8Array([65, 0xe9, 66]));
+    writeFileSync(at('bad.jsonl'), '{"text": "fine"}\n{"no": 1}\n');
+    const cases = [
+      ['missing.txt', 'cannot be read'],
+      ['empty.txt', 'has no text'],
+      ['binary.txt', 'byte 1 is zero'],
+      ['latin1.txt', 'not UTF-8'],
+      ['bad.jsonl', 'line 2'],
+    ];
+    for (const [file, message] of cases) {
+      expect(await command('train', ['prepare', '--text', file, '--directory', 'bad']), file).toMatchObject({
+        code: 1,
+        err: expect.stringContaining(message),
+      });
+    }
+    expect(existsSync(at('bad'))).toBe(false);
+    writeFileSync(at('short.txt'), 'Too short.');
+    await command('train', ['prepare', '--text', 'short.txt', '--directory', 'short', '--vocab-size', '260']);
+    expect(await command('train', ['run', '--data', 'short', '--plain', '--directory', 'runs/short'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('fewer than one window'),
+    });
+    expect(await command('infer', ['eval', '--run', 'runs/other', '--text', 'short.txt'])).toMatchObject({ code: 1 });
+  });
+
+  it('needs right options, whole artifacts and an adapter', async () => {
+    expect(await command('train', ['prepare', '--txet', 'x'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('did you mean --text?'),
+    });
+    expect(await command('train', ['mine', '--data', 'nowhere'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('does not exist'),
+    });
+    expect(await command('infer', ['generate', '--run', 'nowhere'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('does not exist'),
+    });
+    const without = await command('infer', ['generate', '--run', 'runs/scone'], { env: { VK_DRIVER_FILES: '/nonexistent' } });
+    expect(without).toMatchObject({ code: 1, err: expect.stringContaining('adapter') });
+    expect(without.err).toContain('  -> ');
+    writeFileSync(at('data/train-00000.bin'), 'damaged');
+    expect(await command('train', ['mine'])).toMatchObject({ code: 1, err: expect.stringContaining('Prepare the data again') });
+    rmSync(at('data'), { recursive: true });
+  });
+});

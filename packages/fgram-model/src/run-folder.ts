@@ -1,0 +1,89 @@
+/**
+ * The folder of a training run, all that inference needs: config.json says what the model is and from which tokenizer and f-grams,
+ * checkpoints/STEP holds its parameters. Everything appears by rename, so a killed run leaves its last checkpoint whole.
+ */
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { MissingArtifactError, publishDirectory, readManifest, withArtifactErrors, writeManifest } from '@sconelm/artifact';
+import { loadCheckpoint } from '@sconelm/decoder';
+import type { Device } from '@sconelm/tensor-webgpu';
+import { z } from 'zod';
+import { allocateModel, type Model, modelConfigSchema } from './scone-model.js';
+
+const form = {
+  kind: 'scone-run',
+  version: 1,
+  schema: z.strictObject({
+    model: modelConfigSchema,
+    /** sha256 of tokenizer.json. */
+    tokenizer: z.string(),
+    /** sha256 of the f-gram set; absent for a plain decoder. */
+    fgrams: z.string().optional(),
+    /** How it is trained. */
+    training: z.record(z.string(), z.json()),
+  }),
+};
+
+export type RunManifest = z.infer<typeof form.schema>;
+
+/** Files and folders of a run. */
+export function runPaths(directory: string) {
+  return {
+    config: path.join(directory, 'config.json'),
+    tokenizer: path.join(directory, 'tokenizer.json'),
+    fgrams: path.join(directory, 'fgrams'),
+    checkpoints: path.join(directory, 'checkpoints'),
+    metrics: path.join(directory, 'metrics.jsonl'),
+    rows: path.join(directory, 'rows'),
+    evaluation: path.join(directory, 'evaluation.json'),
+    report: path.join(directory, 'report.html'),
+  };
+}
+
+export async function writeRunManifest(directory: string, manifest: RunManifest): Promise<void> {
+  await writeManifest(runPaths(directory).config, { kind: form.kind, version: form.version, ...manifest });
+}
+
+/** @throws {ArtifactError} missing, of another version, or corrupt */
+export async function readRunManifest(directory: string): Promise<RunManifest> {
+  return readManifest(runPaths(directory).config, form);
+}
+
+/** Steps of the whole checkpoints, ascending. */
+export async function listCheckpoints(directory: string): Promise<number[]> {
+  const { checkpoints } = runPaths(directory);
+  await mkdir(checkpoints, { recursive: true });
+  const names = await readdir(checkpoints);
+  return names
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+export function checkpointFolder(directory: string, step: number): string {
+  return path.join(runPaths(directory).checkpoints, String(step).padStart(8, '0'));
+}
+
+/** Publishes a checkpoint, then removes all but the newest two. @param write fills the folder */
+export async function publishCheckpoint(directory: string, step: number, write: (aside: string) => Promise<void>): Promise<void> {
+  await publishDirectory(checkpointFolder(directory, step), write);
+  const steps = await listCheckpoints(directory);
+  await withArtifactErrors(directory, async () => {
+    for (const old of steps.slice(0, -2)) await rm(checkpointFolder(directory, old), { recursive: true });
+  });
+}
+
+/** The model of a run with the parameters of its newest checkpoint. @throws {ArtifactError | DecoderError} missing, corrupt, or of another model */
+export async function openModel(device: Device, directory: string): Promise<Model> {
+  const { model: config } = await readRunManifest(directory);
+  const step = (await listCheckpoints(directory)).at(-1);
+  if (step === undefined) throw new MissingArtifactError(runPaths(directory).checkpoints);
+  const model = allocateModel(device, config);
+  try {
+    await loadCheckpoint(path.join(checkpointFolder(directory, step), 'model.safetensors'), model.variables);
+  } catch (error) {
+    model[Symbol.dispose]();
+    throw error;
+  }
+  return model;
+}
