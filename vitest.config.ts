@@ -1,6 +1,5 @@
 import { defineConfig } from 'vitest/config';
 import { ClosingLine } from './tools/reporter.js';
-import { adapterEnvironment } from './tools/setup/adapter.mjs';
 
 // Tests read the TypeScript sources through the packages' own export condition, so they need no build.
 export default defineConfig({
@@ -8,7 +7,6 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['@sconelm/source'], externalConditions: ['@sconelm/source'] } },
   test: {
     include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tools/**/*.test.ts', 'e2e/**/*.test.ts'],
-    env: adapterEnvironment(),
     reporters: ['default', new ClosingLine()],
     pool: 'forks',
     maxWorkers: 2,

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { ROOT } from './setup/dependencies.mjs';
+import { ROOT } from './setup/root.mjs';
 
 /** Imports point down only. @type {Record<string, readonly string[]>} */
 const MAY_IMPORT = {

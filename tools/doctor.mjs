@@ -6,9 +6,9 @@ import os from 'node:os';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { adapterEnvironment } from './setup/adapter.mjs';
-import { ROOT } from './setup/dependencies.mjs';
 import { manualCommands } from './setup/mesa.mjs';
 import { expectNode } from './setup/node-version.mjs';
+import { ROOT } from './setup/root.mjs';
 
 /** @typedef {{ problem: string, remedy: string }} Problem */
 

@@ -7,7 +7,7 @@ import { expectNode } from './setup/node-version.mjs';
 
 try {
   expectNode(process.versions.node);
-  ensureDependencies();
+  await ensureDependencies();
   ensureAdapter({ rootless: process.argv.includes('--rootless') });
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;

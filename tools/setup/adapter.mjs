@@ -6,9 +6,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { ROOT } from './dependencies.mjs';
 import { SetupError } from './error.mjs';
 import { installMesa, manualCommands, unpackMesa } from './mesa.mjs';
+import { ROOT } from './root.mjs';
 
 const CACHE = path.join(ROOT, '.cache');
 const FOUND = path.join(CACHE, 'adapter.json');
