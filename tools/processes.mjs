@@ -31,18 +31,19 @@ export function runInTerminal(command, args, environment = {}) {
 }
 
 /**
- * Runs a command in the root folder without its output, a dot a second in its place.
+ * Runs a command without its output, a dot a second in its place.
  * @param {string} label
  * @param {string} command
  * @param {readonly string[]} args
+ * @param {string} cwd
  * @returns {Promise<{ code: number | null, output: string }>} the output is for when it failed
  */
-export function runQuietly(label, command, args) {
+export function runQuietly(label, command, args, cwd = ROOT) {
   process.stderr.write(`${label} `);
   const started = performance.now();
   const dots = setInterval(() => process.stderr.write('.'), 1000);
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: ROOT, env: process.env, stdio: ['ignore', 'pipe', 'pipe'], shell: windows });
+    const child = spawn(command, args, { cwd, env: process.env, stdio: ['ignore', 'pipe', 'pipe'], shell: windows });
     let output = '';
     const keep = (/** @type {Buffer} */ data) => {
       output += data;

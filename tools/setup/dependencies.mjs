@@ -6,24 +6,21 @@ import { runQuietly } from '../processes.mjs';
 import { SetupError } from './error.mjs';
 import { ROOT } from './root.mjs';
 
-const STAMP = path.join(ROOT, 'node_modules', '.sconelm-lock');
-
-export async function ensureDependencies() {
+/** @param {string} folder of a package.json and its lock file */
+export async function ensureDependencies(folder = ROOT) {
+  const stamp = path.join(folder, 'node_modules', '.sconelm-lock');
   const lock = createHash('sha256')
-    .update(readFileSync(path.join(ROOT, 'package-lock.json')))
+    .update(readFileSync(path.join(folder, 'package-lock.json')))
     .digest('hex');
-  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === lock) return;
-  const { code, output } = await runQuietly('Installing dependencies: npm ci --ignore-scripts', 'npm', [
-    'ci',
-    '--ignore-scripts',
-    '--no-audit',
-    '--no-fund',
-  ]);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  const what = folder === ROOT ? 'dependencies' : `dependencies of ${path.relative(ROOT, folder)}`;
+  const args = ['ci', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
+  const { code, output } = await runQuietly(`Installing ${what}: npm ci --ignore-scripts`, 'npm', args, folder);
   if (code !== 0) {
     throw new SetupError(
       `npm ci failed:\n${output.trimEnd()}`,
       'Check that the npm registry can be reached, then run the same command again.',
     );
   }
-  writeFileSync(STAMP, lock);
+  writeFileSync(stamp, lock);
 }
