@@ -88,10 +88,32 @@ describe('progress', () => {
   it('writes a line at most every second where there is no terminal, and always the last', () => {
     let now = 0;
     const lines: string[] = [];
-    const progress = new Progress({ write: (text: string) => lines.push(text) > 0, terminal: false, now: () => now });
+    using progress = new Progress({ write: (text: string) => lines.push(text) > 0, terminal: false, now: () => now });
     for (let done = 0; done <= 40; done++, now += 100) progress.update('work', { done, total: 40, unit: 'rows' });
     expect(lines.length).toBe(5);
     expect(lines[1]).toBe('  work: 10 of 40 rows, 10 rows/s, 3 s left\n');
     expect(lines[4]).toContain('40 of 40');
+  });
+
+  it('gives a sign of life where nothing is reported, on a terminal in the same line', () => {
+    let now = 0;
+    const texts: string[] = [];
+    const options = { write: (text: string) => texts.push(text) > 0, now: () => now };
+    using plain = new Progress({ ...options, terminal: false });
+    plain.note('compiling');
+    now += 999;
+    plain.beat();
+    now += 1;
+    plain.beat();
+    now += 1000;
+    plain.beat();
+    expect(texts.splice(0)).toEqual(['compiling\n', '  … 1 s\n', '  … 2 s\n']);
+    using terminal = new Progress({ ...options, terminal: true });
+    terminal.update('work', { done: 1, total: 2, unit: 'rows' });
+    now += 1500;
+    terminal.beat();
+    terminal.note('done');
+    expect(texts[1]).toBe('\r\u001b[2K  work: 1 of 2 rows … 2 s');
+    expect(texts.slice(2)).toEqual(['\n', 'done\n']);
   });
 });

@@ -95,9 +95,10 @@ export async function runProgram(program: Program, args: readonly string[], io: 
       io.err('\ninterrupted: saving what is done\n');
       abort.abort(new InterruptedError());
     });
+    using progress = new Progress({ write: io.err });
     await command.run({
       config: checkConfig(command.config, values),
-      progress: new Progress({ write: io.err }),
+      progress,
       signal: abort.signal,
       write: (text) => {
         if (!json) io.out(text);

@@ -1,4 +1,7 @@
-/** Progress on stderr: one rewritten line on a terminal, else a line at most every second. */
+/**
+ * Progress on stderr: one rewritten line on a terminal, else a line at most every second. While nothing is reported, a pulse says that the work
+ * goes on.
+ */
 import process from 'node:process';
 
 export interface ProgressState {
@@ -21,13 +24,20 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 
-export class Progress {
+/** Milliseconds of silence before a sign of life. */
+const SILENCE = 1000;
+
+export class Progress implements Disposable {
   readonly #write: (text: string) => unknown;
   readonly #terminal: boolean;
   readonly #now: () => number;
   #task: { label: string; started: number; first: number } | undefined;
   #shown = -Infinity;
-  #isLineOpen = false;
+  /** The line on a terminal that the next one overwrites. */
+  #openLine: string | undefined;
+  readonly #pulse: ReturnType<typeof setInterval>;
+  #reported: number;
+  #written: number;
 
   constructor({
     write = (text) => process.stderr.write(text),
@@ -37,13 +47,30 @@ export class Progress {
     this.#write = write;
     this.#terminal = terminal;
     this.#now = now;
+    this.#reported = this.#written = now();
+    this.#pulse = setInterval(() => this.beat(), SILENCE / 4);
+    this.#pulse.unref();
   }
 
   /** A line of its own. */
   note(text: string): void {
-    if (this.#isLineOpen) this.#write('\n');
-    this.#isLineOpen = false;
-    this.#write(`${text}\n`);
+    if (this.#openLine !== undefined) this.#write('\n');
+    this.#openLine = undefined;
+    this.#report(`${text}\n`);
+  }
+
+  /** Says how long nothing was reported, if that is long. */
+  beat(): void {
+    const now = this.#now();
+    if (now - this.#written < SILENCE) return;
+    this.#written = now;
+    const silent = `… ${formatDuration((now - this.#reported) / 1000)}`;
+    if (!this.#terminal) {
+      this.#write(`  ${silent}\n`);
+      return;
+    }
+    this.#write(`\r\u001b[2K${this.#openLine ?? ' '} ${silent}`);
+    this.#openLine ??= ' ';
   }
 
   /** The state of the task `label`: rate and time left are counted from its first report. */
@@ -60,11 +87,20 @@ export class Progress {
     const rate = seconds > 0 ? (done - this.#task.first) / seconds : 0;
     const speed = rate > 0 ? `, ${Math.round(rate).toLocaleString('en')} ${unit}/s, ${formatDuration((total - done) / rate)} left` : '';
     const line = `  ${label}: ${done.toLocaleString('en')} of ${total.toLocaleString('en')} ${unit}${detail === undefined ? '' : `, ${detail}`}${speed}`;
-    if (!this.#terminal) this.#write(`${line}\n`);
+    if (!this.#terminal) this.#report(`${line}\n`);
     else {
-      this.#write(`\r\u001b[2K${line}`);
-      this.#isLineOpen = done < total;
-      if (done >= total) this.#write('\n');
+      this.#report(`\r\u001b[2K${line}${done < total ? '' : '\n'}`);
+      this.#openLine = done < total ? line : undefined;
     }
+  }
+
+  #report(text: string): void {
+    this.#reported = this.#written = this.#now();
+    this.#write(text);
+  }
+
+  /** Ends the pulse. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#pulse);
   }
 }

@@ -14,7 +14,7 @@ const decoder = { vocabSize: VOCABULARY, contextLength: 128, layers: 2, width: 6
 export const MODELS = {
   baseline: { decoder },
   scone: { decoder, fgram: { maxLength: FGRAMS.maxLength, layers: 2, width: 64, heads: 2, unit: 0.03, finalNorm: false } },
-  larger: { decoder: { ...decoder, layers: 3, width: 96 } },
+  larger: { decoder: { ...decoder, width: 96, heads: 3 } },
 } as const satisfies Record<string, ModelConfig>;
 
 export type ModelName = keyof typeof MODELS;

@@ -1,6 +1,7 @@
 /** Causal self-attention over packed queries, keys and values: training (forward and backward without a [T, T] matrix) and decoding with a cache. */
 import { ShapeError } from '../errors.js';
 import { defineOp, type TensorType } from '../graph/op.js';
+import { lowerCachedAttention } from '../kernels/attention/cached.js';
 import { lowerCausalAttention } from '../kernels/attention/causal.js';
 import { lowerCausalAttentionGrad } from '../kernels/attention/causal-gradient.js';
 import { formatShape } from '../shape.js';
@@ -148,4 +149,5 @@ export const cachedAttentionOp = defineOp<AttentionAttributes>({
     const scores = concat([valid.where(cached, MASKED), causalScores(q, k)], 3);
     return [mergeHeads(softmax(scores).matmul(concat([splitHeads(values, 0, 1, heads), v], 2)))];
   },
+  lower: lowerCachedAttention,
 });

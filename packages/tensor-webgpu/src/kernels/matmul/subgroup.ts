@@ -107,9 +107,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }`,
 });
 
-/** Whether the form takes these sizes. */
+/** From this many elements of B on, a deeper block, which takes ten seconds to compile, is worth it. */
+const LARGE = 2 ** 18;
+
+/** Whether the form takes these sizes. The depth depends on B alone, so a row of C does not depend on the number of rows. */
 export function subgroupDepth({ transposeA, transposeB }: Transposes, [M, N, K]: readonly [number, number, number]): number | undefined {
   if (N % 4 !== 0 || K % 4 !== 0) return undefined;
   if (transposeA) return transposeB || M % 4 !== 0 ? undefined : [32, 16, 8].find((depth) => K % depth === 0);
-  return [128, 64, 32].find((depth) => K % depth === 0);
+  return (N * K >= LARGE ? [128, 64, 32] : [64, 32]).find((depth) => K % depth === 0);
 }

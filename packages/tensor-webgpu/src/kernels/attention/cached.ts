@@ -1,0 +1,110 @@
+/**
+ * Attention of new positions to a cache and to each other: one workgroup per query and head. Lane l takes the keys l, l + lanes, .. by their place
+ * in the whole sequence, so a result does not depend on how the sequence was cut into calls. [after Dao et al., 2023, Flash-Decoding]
+ */
+import { sizeOf } from '../../shape.js';
+import { isCpuWithSubgroups } from '../forms.js';
+import { defineKernel, type LoweringContext } from '../kernel.js';
+import { type AttentionForm, AttentionText, attentionForm, MASKED } from './form.js';
+
+type CachedForm = AttentionForm & {
+  /** Lanes are combined by subgroup operations; else through workgroup memory. */
+  readonly subgroup: boolean;
+};
+
+/** The text of sums and maxima over the lanes of a workgroup. */
+function acrossLanes(
+  { subgroup, lanes }: CachedForm,
+  E: string,
+): { readonly declarations: string; max(x: string): string; sum(x: string): string; sumOf(x: string): string } {
+  if (subgroup)
+    return { declarations: '', max: (x) => `subgroupMax(${x})`, sum: (x) => `subgroupAdd(${x})`, sumOf: (x) => `subgroupAdd(${x})` };
+  const over = (name: string, type: string, combine: string) => `
+var<workgroup> ${name}_parts: array<${type}, ${lanes}>;
+fn ${name}(lane: u32, x: ${type}) -> ${type} {
+  workgroupBarrier();
+  ${name}_parts[lane] = x;
+  workgroupBarrier();
+  var result = ${name}_parts[0];
+  for (var i = 1u; i < ${lanes}u; i++) { result = ${combine.replace('x', `${name}_parts[i]`)}; }
+  return result;
+}`;
+  const elements = E === 'f32' ? '' : over('lanes_sum_of', E, 'result + x');
+  return {
+    declarations: `${over('lanes_max', 'f32', 'max(result, x)')}${over('lanes_sum', 'f32', 'result + x')}${elements}`,
+    max: (x) => `lanes_max(lane, ${x})`,
+    sum: (x) => `lanes_sum(lane, ${x})`,
+    sumOf: (x) => (E === 'f32' ? `lanes_sum(lane, ${x})` : `lanes_sum_of(lane, ${x})`),
+  };
+}
+
+const cachedKernel = defineKernel<CachedForm>({
+  name: 'cached-attention',
+  bindings: { qkv: 'read', keys: 'read', values: 'read', lengths: 'read', y: 'write' },
+  types: ({ vector }) => ({ lengths: 'i32', ...(vector === 4 ? { qkv: 'vec4f', keys: 'vec4f', values: 'vec4f', y: 'vec4f' } : {}) }),
+  uniforms: { T: 'u32', capacity: 'u32', heads: 'u32', scale: 'f32' },
+  subgroups: ({ subgroup }) => subgroup,
+  wgsl: (form) => {
+    const text = new AttentionText(form);
+    const { C, E } = text;
+    const lanes = acrossLanes(form, E);
+    const take = (keys: string, key: string, values: string, value: string) => `
+    var s_sum = ${E}();
+    ${text.each((c) => `s_sum = fma(q[${c}], ${keys}[${key} + ${c}], s_sum);`)}
+    let s = ${text.total('s_sum')};
+    let raised = max(highest, s);
+    let kept = exp(highest - raised);
+    let p = exp(s - raised);
+    sum = sum * kept + p;
+    highest = raised;
+    ${text.each((c) => `o[${c}] = fma(${E}(p), ${values}[${value} + ${c}], o[${c}] * kept);`)}`;
+    return `${lanes.declarations}
+@compute @workgroup_size(${form.lanes})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let width = u.heads * ${C}u;
+  let head = group.y * ${C}u;
+  let row0 = group.z * u.T;
+  let length = u32(lengths[group.z]);
+  let q_at = (row0 + group.x) * 3u * width + head;
+  var q: array<${E}, ${C}>;
+  var o: array<${E}, ${C}>;
+  ${text.each((c) => `q[${c}] = qkv[q_at + ${c}] * u.scale;`)}
+  var highest = ${MASKED};
+  var sum = 0.0;
+  var j = lane;
+  for (; j < length; j += ${form.lanes}u) {
+    let at = (group.z * u.capacity + j) * width + head;
+    ${take('keys', 'at', 'values', 'at')}
+  }
+  for (; j <= length + group.x; j += ${form.lanes}u) {
+    let at = (row0 + j - length) * 3u * width + width + head;
+    ${take('qkv', 'at', 'qkv', 'at + width')}
+  }
+  let top = ${lanes.max('highest')};
+  let kept = exp(highest - top);
+  let total = ${lanes.sum('sum * kept')};
+  let y_at = (row0 + group.x) * width + head;
+  ${text.each((c) => `{ let mean = ${lanes.sumOf(`o[${c}] * kept`)} / total; if (lane == 0u) { y[y_at + ${c}] = mean; } }`)}
+}`;
+  },
+});
+
+export function lowerCachedAttention(context: LoweringContext<{ readonly heads: number }>): void {
+  const { heads } = context.attributes;
+  const [B, T, D] = context.outputs[0].shape;
+  if (sizeOf([B, T, D]) === 0) return;
+  const form = attentionForm(context.adapter, D / heads);
+  const parameters = {
+    ...form,
+    shared: false,
+    block: 1,
+    subgroup: isCpuWithSubgroups(context.adapter),
+    lanes: context.adapter.software ? 8 : 32,
+  };
+  context.call(cachedKernel, {
+    parameters,
+    bindings: { qkv: context.input(0), keys: context.input(1), values: context.input(2), lengths: context.input(3), y: context.output(0) },
+    uniforms: { T, capacity: context.inputs[1].shape[1], heads, scale: 1 / Math.sqrt(form.headDim) },
+    workgroups: [T, heads, B],
+  });
+}
