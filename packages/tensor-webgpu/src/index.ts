@@ -8,6 +8,7 @@ export { DeviceError, DTypeError, GraphError, ShapeError, StaleResultError, Tens
 export { grad } from './graph/gradient.js';
 export { type InterpretOptions, interpret } from './graph/interpret.js';
 export type { NumericArray } from './graph/op.js';
+export type { AdapterTraits } from './kernels/kernel.js';
 export { gelu, softmax } from './ops/activation.js';
 export { ancestorAttention } from './ops/ancestor-attention.js';
 export { cachedAttention, causalAttention } from './ops/attention.js';

@@ -37,15 +37,15 @@ export class Device implements Disposable {
   #failure: DeviceError | undefined;
   #disposed = false;
 
-  constructor(gpu: GPUDevice, info: GPUAdapterInfo, software: boolean) {
+  constructor(gpu: GPUDevice, info: GPUAdapterInfo, traits: Partial<AdapterTraits> & Pick<AdapterTraits, 'software'>) {
     this.gpu = gpu;
     const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info;
-    this.traits = { software, subgroups: gpu.features.has('subgroups'), subgroupMinSize, subgroupMaxSize };
+    this.traits = { subgroups: gpu.features.has('subgroups'), subgroupMinSize, subgroupMaxSize, ...traits };
     this.info = {
       vendor: info.vendor,
       architecture: info.architecture,
       description: info.description,
-      software,
+      software: traits.software,
       features: [...gpu.features].sort(),
       maxBufferBytes: gpu.limits.maxBufferSize,
       maxBindingBytes: gpu.limits.maxStorageBufferBindingSize,

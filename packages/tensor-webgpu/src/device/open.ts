@@ -1,10 +1,13 @@
 /** Opening a device: `navigator.gpu` in browsers, Dawn (npm `webgpu`) in Node. All limits and the features that kernels use are asked for. */
 import { DeviceError } from '../errors.js';
+import type { AdapterTraits } from '../kernels/kernel.js';
 import { Device } from './device.js';
 
 export interface OpenDeviceOptions {
   /** Which adapter to ask for, where there are several. */
   readonly powerPreference?: GPUPowerPreference;
+  /** Chooses the forms of kernels as if the adapter had these traits: for tests and benches. Results are the same up to rounding. */
+  readonly traits?: Partial<AdapterTraits>;
 }
 
 const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['subgroups', 'shader-f16', 'timestamp-query'];
@@ -13,7 +16,7 @@ const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['subgroups', 'shader-f16',
  * Opens a WebGPU device.
  * @throws {DeviceError} `DEVICE_NO_WEBGPU` or `DEVICE_NO_ADAPTER`, with what to install
  */
-export async function openDevice({ powerPreference = 'high-performance' }: OpenDeviceOptions = {}): Promise<Device> {
+export async function openDevice({ powerPreference = 'high-performance', traits }: OpenDeviceOptions = {}): Promise<Device> {
   const gpu = await findWebGpu();
   const adapter = await gpu.requestAdapter({ powerPreference });
   if (adapter === null) {
@@ -36,7 +39,7 @@ export async function openDevice({ powerPreference = 'high-performance' }: OpenD
   const software = isSoftware(adapter.info);
   // The driver's threads do the computing: they come before the thread that waits for them.
   if (software && typeof process !== 'undefined') (await import('node:os')).setPriority(0, 19);
-  return new Device(device, adapter.info, software);
+  return new Device(device, adapter.info, { software, ...traits });
 }
 
 function isSoftware(info: GPUAdapterInfo): boolean {

@@ -19,19 +19,19 @@ function acrossLanes(
 ): { readonly declarations: string; max(x: string): string; sum(x: string): string; sumOf(x: string): string } {
   if (subgroup)
     return { declarations: '', max: (x) => `subgroupMax(${x})`, sum: (x) => `subgroupAdd(${x})`, sumOf: (x) => `subgroupAdd(${x})` };
-  const over = (name: string, type: string, combine: string) => `
+  const over = (name: string, type: string, combine: (x: string) => string) => `
 var<workgroup> ${name}_parts: array<${type}, ${lanes}>;
 fn ${name}(lane: u32, x: ${type}) -> ${type} {
   workgroupBarrier();
   ${name}_parts[lane] = x;
   workgroupBarrier();
   var result = ${name}_parts[0];
-  for (var i = 1u; i < ${lanes}u; i++) { result = ${combine.replace('x', `${name}_parts[i]`)}; }
+  for (var i = 1u; i < ${lanes}u; i++) { result = ${combine(`${name}_parts[i]`)}; }
   return result;
 }`;
-  const elements = E === 'f32' ? '' : over('lanes_sum_of', E, 'result + x');
+  const elements = E === 'f32' ? '' : over('lanes_sum_of', E, (x) => `result + ${x}`);
   return {
-    declarations: `${over('lanes_max', 'f32', 'max(result, x)')}${over('lanes_sum', 'f32', 'result + x')}${elements}`,
+    declarations: `${over('lanes_max', 'f32', (x) => `max(result, ${x})`)}${over('lanes_sum', 'f32', (x) => `result + ${x}`)}${elements}`,
     max: (x) => `lanes_max(lane, ${x})`,
     sum: (x) => `lanes_sum(lane, ${x})`,
     sumOf: (x) => (E === 'f32' ? `lanes_sum(lane, ${x})` : `lanes_sum_of(lane, ${x})`),
