@@ -101,13 +101,13 @@ describe('progress', () => {
     const options = { write: (text: string) => texts.push(text) > 0, now: () => now };
     using plain = new Progress({ ...options, terminal: false });
     plain.note('compiling');
-    now += 999;
+    now += 1299;
     plain.beat();
     now += 1;
     plain.beat();
-    now += 1000;
+    now += 1300;
     plain.beat();
-    expect(texts.splice(0)).toEqual(['compiling\n', '  … 1 s\n', '  … 2 s\n']);
+    expect(texts.splice(0)).toEqual(['compiling\n', '  … 2 s\n', '  … 3 s\n']);
     using terminal = new Progress({ ...options, terminal: true });
     terminal.update('work', { done: 1, total: 2, unit: 'rows' });
     now += 1500;

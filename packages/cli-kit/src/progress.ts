@@ -25,7 +25,7 @@ export function formatDuration(seconds: number): string {
 }
 
 /** Milliseconds of silence before a sign of life. */
-const SILENCE = 1000;
+const SILENCE = 1300;
 
 export class Progress implements Disposable {
   readonly #write: (text: string) => unknown;

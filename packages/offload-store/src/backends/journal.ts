@@ -2,14 +2,15 @@
  * The journal of an unfinished file store: which rows are on the disk for certain. Records are appended after the rows they speak
  * of were synced, each with a checksum; a record cut short by a kill or a full disk ends the journal.
  *
- * A record: u32 kind (1 written, 2 to be replaced), u32 ranges, u32 sequence number, u32 CRC-32 of these three and the payload;
- * payload: per range u32 first row, u32 rows. Little-endian.
+ * A record: u32 bytes of the payload, u32 its CRC-32, both little-endian; the payload is MessagePack: [sequence number, kind, first row, rows,
+ * first row, rows, ...] with kind 1 written, 2 to be replaced.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import { pack, unpack } from 'msgpackr';
 import type { RowSet } from '../row-set.js';
 
-const headerWords = 4;
+const headerBytes = 8;
 const written = 1;
 const replaced = 2;
 
@@ -54,11 +55,12 @@ export class Journal {
   }
 
   async #append(kind: number, ranges: Ranges): Promise<void> {
-    const words = new Uint32Array(headerWords + ranges.length);
-    words.set([kind, ranges.length / 2, this.#sequence]);
-    words.set(ranges, headerWords);
-    words[3] = checksumOf(words);
-    const bytes = new Uint8Array(words.buffer);
+    const payload = pack([this.#sequence, kind, ...ranges]);
+    const bytes = new Uint8Array(headerBytes + payload.length);
+    const header = new DataView(bytes.buffer);
+    header.setUint32(0, payload.length, true);
+    header.setUint32(4, crc32(payload), true);
+    bytes.set(payload, headerBytes);
     // At a fixed position: after a failure the next record overwrites what is left of this one.
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, this.#position + done);
@@ -75,35 +77,29 @@ export class Journal {
 }
 
 function replay(content: Uint8Array, rows: RowSet): { position: number; sequence: number } {
-  const words = new Uint32Array(content.slice().buffer, 0, Math.floor(content.length / 4));
-  let at = 0;
+  const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
+  let position = 0;
   let sequence = 0;
-  while (at + headerWords <= words.length) {
-    const ranges = words[at + 1]!;
-    const end = at + headerWords + 2 * ranges;
-    if (end > words.length || words[at + 2] !== sequence) break;
-    const record = words.slice(at, end);
-    if (record[3] !== checksumOf(record)) break;
-    apply(record, rows);
-    at = end;
+  while (position + headerBytes <= content.length) {
+    const start = position + headerBytes;
+    const end = start + view.getUint32(position, true);
+    // A tail of zeros, as a power cut may leave it, would check: it is no record.
+    if (end === start || end > content.length || crc32(content.subarray(start, end)) !== view.getUint32(position + 4, true)) break;
+    const [number, kind, ...ranges] = unpack(content.subarray(start, end)) as number[];
+    if (number !== sequence) break;
+    apply(kind, ranges, rows);
+    position = end;
     sequence += 1;
   }
-  return { position: at * 4, sequence };
+  return { position, sequence };
 }
 
-function apply(record: Uint32Array, rows: RowSet): void {
-  for (let i = headerWords; i < record.length; i += 2) {
-    const first = record[i]!;
-    const end = Math.min(first + record[i + 1]!, rows.rows);
-    for (let id = first; id < end; id += 1) {
-      if (record[0] === written) rows.add(id);
+function apply(kind: number, ranges: Ranges, rows: RowSet): void {
+  for (let i = 0; i < ranges.length; i += 2) {
+    const end = Math.min(ranges[i] + ranges[i + 1], rows.rows);
+    for (let id = ranges[i]; id < end; id += 1) {
+      if (kind === written) rows.add(id);
       else rows.remove(id);
     }
   }
-}
-
-function checksumOf(record: Uint32Array): number {
-  const head = new Uint8Array(record.buffer, record.byteOffset, 12);
-  const payload = new Uint8Array(record.buffer, record.byteOffset + 4 * headerWords, 4 * (record.length - headerWords));
-  return crc32(payload, crc32(head));
 }
