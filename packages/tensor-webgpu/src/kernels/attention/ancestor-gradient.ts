@@ -7,7 +7,7 @@ import { defineKernel, type LoweringContext } from '../kernel.js';
 import { chainForm, nodeOpening } from './ancestor.js';
 import { type AttentionForm, AttentionText } from './form.js';
 
-const SIZES = { N: 'u32', K: 'u32', heads: 'u32', scale: 'f32' } as const;
+const SIZES = { N: 'u32', K: 'u32', heads: 'u32', elements: 'u32', scale: 'f32' } as const;
 
 // δ = Σ dy · y;   P = exp(S − lse);   dS = P · (dy vᵀ − δ);   dq = scale · dS k
 const queryKernel = defineKernel<AttentionForm>({
@@ -22,7 +22,7 @@ const queryKernel = defineKernel<AttentionForm>({
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   ${nodeOpening(form, text, ['q', 'dyq', 'dq'])}
   var delta_sum = ${text.E}();
-  ${text.each((c) => `q[${c}] = qkv[own * 3u * width + head + ${c}] * u.scale; dyq[${c}] = dy[own * width + head + ${c}]; delta_sum = fma(dyq[${c}], y[own * width + head + ${c}], delta_sum);`)}
+  ${text.once((c) => `q[${c}] = qkv[own * 3u * width + head + ${c}] * u.scale; dyq[${c}] = dy[own * width + head + ${c}]; delta_sum = fma(dyq[${c}], y[own * width + head + ${c}], delta_sum);`)}
   let delta = ${text.total('delta_sum')};
   let logSumExp = lse[own * u.heads + group.y];
   for (var k = 0u; k < u.K; k++) {
@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     ${text.each((c) => `dq[${c}] = fma(${text.E}(ds), qkv[key + ${c}], dq[${c}]);`)}
   }
   if (place < u.N) {
-    ${text.each((c) => `dqkv[own * 3u * width + head + ${c}] = dq[${c}] * u.scale;`)}
+    ${text.once((c) => `dqkv[own * 3u * width + head + ${c}] = dq[${c}] * u.scale;`)}
     deltas[own * u.heads + group.y] = delta;
   }
 }`;
@@ -55,7 +55,7 @@ const keyKernel = defineKernel<AttentionForm>({
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   ${nodeOpening(form, text, ['k', 'v', 'dk', 'dv'])}
   let k_at = own * 3u * width + width + head;
-  ${text.each((c) => `k[${c}] = qkv[k_at + ${c}] * u.scale; v[${c}] = qkv[k_at + width + ${c}];`)}
+  ${text.once((c) => `k[${c}] = qkv[k_at + ${c}] * u.scale; v[${c}] = qkv[k_at + width + ${c}];`)}
   let end = u32(ends[own]);
   for (var n = own; n < end; n++) {
     let q_at = n * 3u * width + head;
@@ -68,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     ${text.each((c) => `dv[${c}] = fma(${text.E}(p), dy[g_at + ${c}], dv[${c}]); dk[${c}] = fma(${text.E}(ds), qkv[q_at + ${c}], dk[${c}]);`)}
   }
   if (place < u.N) {
-    ${text.each((c) => `dqkv[k_at + ${c}] = dk[${c}] * u.scale; dqkv[k_at + width + ${c}] = dv[${c}];`)}
+    ${text.once((c) => `dqkv[k_at + ${c}] = dk[${c}] * u.scale; dqkv[k_at + width + ${c}] = dv[${c}];`)}
   }
 }`;
   },
@@ -79,7 +79,13 @@ export function lowerAncestorAttentionGrad(context: LoweringContext<{ readonly h
   const [N, D] = context.inputs[0].shape;
   if (sizeOf([N, D]) === 0) return;
   const parameters = chainForm(context, D / heads);
-  const uniforms = { N, K: context.inputs[2].shape[1], heads, scale: 1 / Math.sqrt(parameters.headDim) };
+  const uniforms = {
+    N,
+    K: context.inputs[2].shape[1],
+    heads,
+    elements: parameters.headDim / parameters.vector,
+    scale: 1 / Math.sqrt(parameters.headDim),
+  };
   const workgroups = [Math.ceil(N / parameters.lanes), heads, 1] as const;
   const [dy, qkv, ancestors, ends, y, lse] = [0, 1, 2, 3, 4, 5].map((index) => context.input(index));
   const [dqkv, deltas] = [context.output(0), context.scratch(N * heads)];

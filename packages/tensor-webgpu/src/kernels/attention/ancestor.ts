@@ -20,14 +20,14 @@ const forwardKernel = defineKernel<AttentionForm>({
   name: 'ancestor-attention',
   bindings: { qkv: 'read', ancestors: 'read', y: 'write', lse: 'write' },
   types: ({ vector }) => ({ ancestors: 'i32', ...(vector === 4 ? { qkv: 'vec4f', y: 'vec4f' } : {}) }),
-  uniforms: { N: 'u32', K: 'u32', heads: 'u32', scale: 'f32' },
+  uniforms: { N: 'u32', K: 'u32', heads: 'u32', elements: 'u32', scale: 'f32' },
   wgsl: (form) => {
     const text = new AttentionText(form);
     return `
 @compute @workgroup_size(${form.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   ${nodeOpening(form, text, ['q', 'o'])}
-  ${text.each((c) => `q[${c}] = qkv[own * 3u * width + head + ${c}] * u.scale;`)}
+  ${text.once((c) => `q[${c}] = qkv[own * 3u * width + head + ${c}] * u.scale;`)}
   var highest = ${MASKED};
   var sum = 0.0;
   for (var k = 0u; k < u.K; k++) {
@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   if (place < u.N) {
     let scale = 1.0 / sum;
-    ${text.each((c) => `y[own * width + head + ${c}] = o[${c}] * scale;`)}
+    ${text.once((c) => `y[own * width + head + ${c}] = o[${c}] * scale;`)}
     lse[own * u.heads + group.y] = highest + log(sum);
   }
 }`;
@@ -60,7 +60,7 @@ export function lowerAncestorAttention(context: LoweringContext<{ readonly heads
   context.call(forwardKernel, {
     parameters: form,
     bindings: { qkv: context.input(0), ancestors: context.input(1), y: context.output(0), lse: context.output(1) },
-    uniforms: { N, K: context.inputs[1].shape[1], heads, scale: 1 / Math.sqrt(form.headDim) },
+    uniforms: { N, K: context.inputs[1].shape[1], heads, elements: form.headDim / form.vector, scale: 1 / Math.sqrt(form.headDim) },
     workgroups: [Math.ceil(N / form.lanes), heads, 1],
   });
 }

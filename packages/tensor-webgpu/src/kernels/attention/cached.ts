@@ -42,7 +42,7 @@ const cachedKernel = defineKernel<CachedForm>({
   name: 'cached-attention',
   bindings: { qkv: 'read', keys: 'read', values: 'read', lengths: 'read', y: 'write' },
   types: ({ vector }) => ({ lengths: 'i32', ...(vector === 4 ? { qkv: 'vec4f', keys: 'vec4f', values: 'vec4f', y: 'vec4f' } : {}) }),
-  uniforms: { T: 'u32', capacity: 'u32', heads: 'u32', scale: 'f32' },
+  uniforms: { T: 'u32', capacity: 'u32', heads: 'u32', elements: 'u32', scale: 'f32' },
   subgroups: ({ subgroup }) => subgroup,
   wgsl: (form) => {
     const text = new AttentionText(form);
@@ -68,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let q_at = (row0 + group.x) * 3u * width + head;
   var q: array<${E}, ${C}>;
   var o: array<${E}, ${C}>;
-  ${text.each((c) => `q[${c}] = qkv[q_at + ${c}] * u.scale;`)}
+  ${text.once((c) => `q[${c}] = qkv[q_at + ${c}] * u.scale;`)}
   var highest = ${MASKED};
   var sum = 0.0;
   var j = lane;
@@ -104,7 +104,7 @@ export function lowerCachedAttention(context: LoweringContext<{ readonly heads: 
   context.call(cachedKernel, {
     parameters,
     bindings: { qkv: context.input(0), keys: context.input(1), values: context.input(2), lengths: context.input(3), y: context.output(0) },
-    uniforms: { T, capacity: context.inputs[1].shape[1], heads, scale: 1 / Math.sqrt(form.headDim) },
+    uniforms: { T, capacity: context.inputs[1].shape[1], heads, elements: form.headDim / form.vector, scale: 1 / Math.sqrt(form.headDim) },
     workgroups: [T, heads, B],
   });
 }

@@ -6,7 +6,7 @@ import { sizeOf } from '../../shape.js';
 import { defineKernel, type LoweringContext } from '../kernel.js';
 import { type AttentionForm, AttentionText, attentionForm } from './form.js';
 
-const SIZES = { T: 'u32', heads: 'u32', scale: 'f32' } as const;
+const SIZES = { T: 'u32', heads: 'u32', elements: 'u32', scale: 'f32' } as const;
 
 /** What both kernels begin with: `own` is the row of the query or key, kept inside the sequence. */
 const opening = ({ lanes }: AttentionForm, { C, E }: AttentionText, arrays: readonly string[]) => `
@@ -34,7 +34,7 @@ const queryKernel = defineKernel<AttentionForm>({
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   ${opening(form, text, ['q', 'dyq', 'dq'])}
   var delta_sum = ${text.E}();
-  ${text.each((c) => `q[${c}] = qkv[own * 3u * width + head + ${c}] * u.scale; dyq[${c}] = dy[own * width + head + ${c}]; delta_sum = fma(dyq[${c}], y[own * width + head + ${c}], delta_sum);`)}
+  ${text.once((c) => `q[${c}] = qkv[own * 3u * width + head + ${c}] * u.scale; dyq[${c}] = dy[own * width + head + ${c}]; delta_sum = fma(dyq[${c}], y[own * width + head + ${c}], delta_sum);`)}
   let delta = ${text.total('delta_sum')};
   let logSumExp = lse[statistics + min(place, u.T - 1u)];
   for (var j = 0u; j < min(first + ${form.lanes}u, u.T); j += ${form.block}u) {
@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     ${text.each((c) => `dq[${c}] = ${text.weighted(`dq[${c}]`, keys, 'qkv', c)};`)}
   }
   if (place < u.T) {
-    ${text.each((c) => `dqkv[own * 3u * width + head + ${c}] = dq[${c}] * u.scale;`)}
+    ${text.once((c) => `dqkv[own * 3u * width + head + ${c}] = dq[${c}] * u.scale;`)}
     deltas[statistics + place] = delta;
   }
 }`;
@@ -72,7 +72,7 @@ const keyKernel = defineKernel<AttentionForm>({
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   ${opening(form, text, ['k', 'v', 'dk', 'dv'])}
   let k_at = own * 3u * width + width + head;
-  ${text.each((c) => `k[${c}] = qkv[k_at + ${c}] * u.scale; v[${c}] = qkv[k_at + width + ${c}];`)}
+  ${text.once((c) => `k[${c}] = qkv[k_at + ${c}] * u.scale; v[${c}] = qkv[k_at + width + ${c}];`)}
   for (var i = first; i < u.T; i += ${form.block}u) {
     ${scalar('lse', 'l')}
     ${scalar('deltas', 'd')}
@@ -98,7 +98,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     )}
   }
   if (place < u.T) {
-    ${text.each((c) => `dqkv[k_at + ${c}] = dk[${c}] * u.scale; dqkv[k_at + width + ${c}] = dv[${c}];`)}
+    ${text.once((c) => `dqkv[k_at + ${c}] = dk[${c}] * u.scale; dqkv[k_at + width + ${c}] = dv[${c}];`)}
   }
 }`;
   },
@@ -110,7 +110,7 @@ export function lowerCausalAttentionGrad(context: LoweringContext<{ readonly hea
   if (sizeOf([B, T, D]) === 0) return;
   const headDim = D / heads;
   const parameters = attentionForm(context.adapter, headDim);
-  const uniforms = { T, heads, scale: 1 / Math.sqrt(headDim) };
+  const uniforms = { T, heads, elements: headDim / parameters.vector, scale: 1 / Math.sqrt(headDim) };
   const workgroups = [Math.ceil(T / parameters.lanes), heads, B] as const;
   const [dy, qkv, y, lse, dqkv, deltas] = [
     context.input(0),

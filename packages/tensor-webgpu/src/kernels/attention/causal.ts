@@ -7,7 +7,7 @@ const forwardKernel = defineKernel<AttentionForm>({
   name: 'causal-attention',
   bindings: { qkv: 'read', y: 'write', lse: 'write' },
   types: ({ vector }) => (vector === 4 ? { qkv: 'vec4f', y: 'vec4f' } : {}),
-  uniforms: { T: 'u32', heads: 'u32', scale: 'f32' },
+  uniforms: { T: 'u32', heads: 'u32', elements: 'u32', scale: 'f32' },
   subgroups: ({ shared }) => shared,
   wgsl: (form) => {
     const text = new AttentionText(form);
@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let q_at = (row0 + min(query, u.T - 1u)) * 3u * width + head;
   var q: array<${E}, ${C}>;
   var o: array<${E}, ${C}>;
-  ${text.each((c) => `q[${c}] = qkv[q_at + ${c}] * u.scale;`)}
+  ${text.once((c) => `q[${c}] = qkv[q_at + ${c}] * u.scale;`)}
   var highest = ${MASKED};
   var sum = 0.0;
   for (var j = 0u; j < min(first + ${form.lanes}u, u.T); j += ${form.block}u) {
@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (query < u.T) {
     let y_at = (row0 + query) * width + head;
     let scale = 1.0 / sum;
-    ${text.each((c) => `y[y_at + ${c}] = o[${c}] * scale;`)}
+    ${text.once((c) => `y[y_at + ${c}] = o[${c}] * scale;`)}
     lse[(group.z * u.heads + group.y) * u.T + query] = highest + log(sum);
   }
 }`;
@@ -58,7 +58,7 @@ export function lowerCausalAttention(context: LoweringContext<{ readonly heads: 
   context.call(forwardKernel, {
     parameters: form,
     bindings: { qkv: context.input(0), y: context.output(0), lse: context.output(1) },
-    uniforms: { T, heads, scale: 1 / Math.sqrt(headDim) },
+    uniforms: { T, heads, elements: headDim / form.vector, scale: 1 / Math.sqrt(headDim) },
     workgroups: [Math.ceil(T / form.lanes), heads, B],
   });
 }

@@ -7,6 +7,7 @@ import type { AdapterTraits } from '../kernel.js';
 
 export interface AttentionForm {
   readonly headDim: number;
+  readonly software: boolean;
   /** Elements per load: 4 where the head's width allows it. */
   readonly vector: 1 | 4;
   /** Rows are loaded by all lanes together and passed on by broadcasts. */
@@ -23,7 +24,7 @@ const MAX_SHARED = 128;
 export function attentionForm(adapter: AdapterTraits, headDim: number): AttentionForm {
   const vector = headDim % 4 === 0 ? 4 : 1;
   const shared = isCpuWithSubgroups(adapter) && vector === 4 && headDim <= MAX_SHARED;
-  return { headDim, vector, shared, lanes: adapter.software ? 8 : 64, block: shared && headDim <= 64 ? 8 : 4 };
+  return { headDim, software: adapter.software, vector, shared, lanes: adapter.software ? 8 : 64, block: shared && headDim <= 64 ? 8 : 4 };
 }
 
 /** Stands for −∞ before a softmax. */
@@ -40,9 +41,17 @@ export class AttentionText {
     this.C = form.headDim / form.vector;
   }
 
-  /** `line` for each element of a head. */
+  /** `line` for each element of a head: unrolled where broadcasts or registers need constants. */
   each(line: (c: string) => string): string {
-    return sweep(this.C, line);
+    return this.form.shared ? sweep(this.C, line) : this.once(line);
+  }
+
+  /**
+   * The same for what is done once per thread. On a CPU in a loop whose end its compiler cannot know: it turns every unrolled load into eight
+   * with a branch each, and its time grows with the square of that.
+   */
+  once(line: (c: string) => string): string {
+    return this.form.software ? `for (var c = 0u; c < u.elements; c++) { ${line('c')} }` : sweep(this.C, line);
   }
 
   /** `line` for each row of a block. */

@@ -26,7 +26,7 @@ export function lowerMatmul(context: LoweringContext<Transposes>): void {
     context.call(subgroupKernel, {
       parameters,
       bindings,
-      uniforms: { M, N, K, rows },
+      uniforms: { M, N, K, rows, depth },
       workgroups: [Math.ceil(N / 32), Math.ceil(M / rows), batches],
     });
   } else if (software) {

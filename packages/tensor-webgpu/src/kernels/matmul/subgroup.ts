@@ -14,25 +14,25 @@ export interface SubgroupForm extends Transposes {
 const COMPONENTS = ['x', 'y', 'z', 'w'];
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-/** Lines that fill t[0 .. depth) with rows k0.. of B at this lane's four columns. */
-function loadBlock({ transposeB, depth }: SubgroupForm): string {
-  if (!transposeB)
-    return range(depth)
-      .map((k) => `t[${k}] = b[b0 + (k0 + ${k}u) * N4 + column];`)
-      .join('\n    ');
+/**
+ * Fills t[0 .. depth) with rows k0.. of B at this lane's four columns. In a loop whose end the driver cannot know: unrolled, a load is eight
+ * scalar loads with a branch each, and a block of 128 takes the driver ten seconds to compile instead of half a second.
+ */
+function loadBlock({ transposeB }: SubgroupForm): string {
+  if (!transposeB) return `for (var k = 0u; k < u.depth; k++) { t[k] = b[b0 + (k0 + k) * N4 + column]; }`;
   // B is stored [N, K]: four vec4 along K, one per column, become four rows by a transposition in registers.
-  return range(depth / 4)
-    .map((k) => {
-      const loads = range(4).map((j) => `let q${k}_${j} = b[b0 + (column * 4u + ${j}u) * K4 + k0 / 4u + ${k}u];`);
-      const rows = range(4).map(
-        (i) =>
-          `t[${k * 4 + i}] = vec4f(${range(4)
-            .map((j) => `q${k}_${j}.${COMPONENTS[i]}`)
-            .join(', ')});`,
-      );
-      return [...loads, ...rows].join('\n    ');
-    })
-    .join('\n    ');
+  const rows = range(4).map(
+    (i) =>
+      `t[k + ${i}u] = vec4f(${range(4)
+        .map((j) => `q${j}.${COMPONENTS[i]}`)
+        .join(', ')});`,
+  );
+  return `for (var k = 0u; k < u.depth; k += 4u) {
+      ${range(4)
+        .map((j) => `let q${j} = b[b0 + (column * 4u + ${j}u) * K4 + (k0 + k) / 4u];`)
+        .join('\n      ')}
+      ${rows.join('\n      ')}
+    }`;
 }
 
 /** One row of C per turn: A's row is contiguous along K. */
@@ -83,7 +83,7 @@ export const subgroupKernel = defineKernel<SubgroupForm>({
   name: 'matmul-subgroup',
   bindings: { a: 'read', b: 'read', c: 'write' },
   types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f' }),
-  uniforms: { M: 'u32', N: 'u32', K: 'u32', rows: 'u32' },
+  uniforms: { M: 'u32', N: 'u32', K: 'u32', rows: 'u32', depth: 'u32' },
   subgroups: () => true,
   wgsl: (form) => `
 @compute @workgroup_size(8)
@@ -107,12 +107,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }`,
 });
 
-/** From this many elements of B on, a deeper block, which takes ten seconds to compile, is worth it. */
-const LARGE = 2 ** 18;
-
 /** Whether the form takes these sizes. The depth depends on B alone, so a row of C does not depend on the number of rows. */
 export function subgroupDepth({ transposeA, transposeB }: Transposes, [M, N, K]: readonly [number, number, number]): number | undefined {
   if (N % 4 !== 0 || K % 4 !== 0) return undefined;
   if (transposeA) return transposeB || M % 4 !== 0 ? undefined : [32, 16, 8].find((depth) => K % depth === 0);
-  return (N * K >= LARGE ? [128, 64, 32] : [64, 32]).find((depth) => K % depth === 0);
+  return [128, 64, 32].find((depth) => K % depth === 0);
 }
