@@ -1,12 +1,21 @@
 /** Chooses the form of a matrix product: by adapter, shape and transposes. */
 import { sizeOf } from '../../shape.js';
+import { isCpuWithSubgroups } from '../forms.js';
 import type { LoweringContext } from '../kernel.js';
 import { registerTileKernel, type Transposes } from './register-tile.js';
-import { subgroupDepth, subgroupKernel } from './subgroup.js';
+import { subgroupForm, subgroupKernel } from './subgroup.js';
 import { workgroupTileKernel } from './workgroup-tile.js';
 
-/** Rows of C per workgroup of the subgroup form: enough to pay for loading a block of B, few enough for both cores. */
-const ROWS = 128;
+/** Few enough workgroups to pay for loading a block of B, enough for all cores. */
+const WORKGROUPS = 8;
+const MIN_ROWS = 64;
+const MAX_ROWS = 512;
+
+/** Rows of C per workgroup of the subgroup form, a multiple of four. */
+function rowsPerGroup(M: number, groups: number): number {
+  const wanted = Math.ceil(M / Math.max(1, Math.ceil(WORKGROUPS / groups)));
+  return Math.min(MAX_ROWS, Math.max(MIN_ROWS, Math.ceil(wanted / 4) * 4));
+}
 
 export function lowerMatmul(context: LoweringContext<Transposes>): void {
   const [a] = context.inputs;
@@ -15,21 +24,17 @@ export function lowerMatmul(context: LoweringContext<Transposes>): void {
   const K = a.shape[a.shape.length - (transposeA ? 2 : 1)];
   const batches = sizeOf(context.outputs[0].shape.slice(0, -2));
   const bindings = { a: context.input(0), b: context.input(1), c: context.output(0) };
-  const { software, subgroups, subgroupMinSize, subgroupMaxSize } = context.adapter;
-  const depth =
-    software && subgroups && subgroupMinSize === 8 && subgroupMaxSize === 8
-      ? subgroupDepth({ transposeA, transposeB }, [M, N, K])
-      : undefined;
-  if (depth !== undefined) {
-    const rows = Math.min(ROWS, Math.ceil(M / 8) * 4);
-    const parameters = { transposeA, transposeB, depth };
+  const form = isCpuWithSubgroups(context.adapter) ? subgroupForm({ transposeA, transposeB }, [M, N, K]) : undefined;
+  if (form !== undefined) {
+    const columns = Math.ceil(N / (32 * form.vectors));
+    const rows = rowsPerGroup(M, columns * batches);
     context.call(subgroupKernel, {
-      parameters,
+      parameters: form,
       bindings,
-      uniforms: { M, N, K, rows, depth },
-      workgroups: [Math.ceil(N / 32), Math.ceil(M / rows), batches],
+      uniforms: { M, N, K, rows, depth: form.depth },
+      workgroups: [columns, Math.ceil(M / rows), batches],
     });
-  } else if (software) {
+  } else if (context.adapter.software) {
     context.call(registerTileKernel, {
       parameters: { transposeA, transposeB },
       bindings,
