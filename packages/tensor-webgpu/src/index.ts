@@ -17,5 +17,6 @@ export { layerNorm } from './ops/layer-norm.js';
 export { adamWUpdate, globalNorm, pack, writeRows } from './ops/update.js';
 export { AdamW, type AdamWOptions, type ParameterGroup } from './optim/adamw.js';
 export { type CosineSchedule, cosineSchedule } from './optim/schedule.js';
+export { type KernelSummary, type KernelTime, Profile } from './profile/profile.js';
 export type { Shape } from './shape.js';
 export { concat, fill, iota, placeholder, type ReduceOptions, Tensor, tensor, zeros } from './tensor.js';

@@ -3,6 +3,7 @@ import type { Device } from '../device/device.js';
 import type { Variable } from '../device/variables.js';
 import { dtypeOf, type TypedArray } from '../dtype.js';
 import { DTypeError, GraphError, ShapeError } from '../errors.js';
+import type { Profile } from '../profile/profile.js';
 import { formatShape, sameShape } from '../shape.js';
 import { placeholder, type Tensor } from '../tensor.js';
 import { Executable, type HostTensor, type ProgramReport, type Result } from './program.js';
@@ -68,6 +69,11 @@ export class Program<I extends Readonly<Record<string, Tensor>>, O extends Reado
   run(inputs: { readonly [K in keyof I]: HostTensor }): { readonly [K in keyof O]: Result } {
     const results = this.#executable(inputs).run(inputs);
     return Object.fromEntries(results) as { readonly [K in keyof O]: Result };
+  }
+
+  /** A call with the time of every kernel; updates take place, results are dropped. @throws {DeviceError} DEVICE_FEATURE: no timestamps here */
+  profile(inputs: { readonly [K in keyof I]: HostTensor }): Promise<Profile> {
+    return this.#executable(inputs).profile(inputs);
   }
 
   /** What a call with these inputs takes, without running it. */

@@ -26,7 +26,10 @@ export interface Value {
 }
 
 export interface Step {
+  /** The op's name. */
   readonly label: string;
+  /** Floating-point operations, as far as they are counted; those of an op with several kernels stand at its first. */
+  readonly flops: number;
   readonly kernel: Kernel<object>;
   readonly parameters: object;
   /** In the order of the kernel's bindings. */
@@ -201,6 +204,9 @@ class Lowering {
       call.uniforms,
       call.workgroups,
     );
+    const operations = instructions.filter(({ kind }) => kind === 'compute').length;
+    const last = this.steps.length - 1;
+    this.steps[last] = { ...this.steps[last], flops: operations * sizeOf(shape) };
   }
 
   /** One kernel for a chain: members in order of dependence, inputs as strided loads. */
@@ -293,7 +299,10 @@ class Lowering {
         this.#push(op.name, kernel as unknown as Kernel<object>, parameters, bind, uniforms, counts);
       },
     };
+    const first = this.steps.length;
     op.lower(context);
+    const flops = op.flops?.(node.inputs, node.outputs, attributes) ?? 0;
+    if (this.steps.length > first) this.steps[first] = { ...this.steps[first], flops };
   }
 
   #push(
@@ -315,6 +324,7 @@ class Lowering {
     });
     this.steps.push({
       label,
+      flops: 0,
       kernel,
       parameters,
       bindings,

@@ -6,6 +6,8 @@ import type { Step, Value } from './lower.js';
 
 export interface Plan {
   readonly arenaBytes: number;
+  /** What the values would take side by side. */
+  readonly unsharedBytes: number;
   /** Bytes from the start of the arena; absent for values that a leaf owns. */
   readonly offsets: ReadonlyMap<Value, number>;
 }
@@ -44,9 +46,11 @@ export function planMemory(steps: readonly Step[], results: readonly Value[]): P
 
   const placed: { first: number; last: number; start: number; end: number }[] = [];
   const starts = new Map<Value, number>();
+  let unsharedBytes = 0;
   const bySize = [...lives].sort(([a], [b]) => b.words - a.words || a.id - b.id);
   for (const [value, { first, last }] of bySize) {
     const bytes = Math.max(1, Math.ceil((value.words * 4) / ALIGNMENT)) * ALIGNMENT;
+    unsharedBytes += bytes;
     const others = placed.filter((other) => other.first <= last && first <= other.last).sort((a, b) => a.start - b.start);
     let start = 0;
     for (const other of others) {
@@ -62,5 +66,5 @@ export function planMemory(steps: readonly Step[], results: readonly Value[]): P
     const start = starts.get(root);
     if (start !== undefined) offsets.set(value, start + words * 4);
   }
-  return { arenaBytes: placed.reduce((bytes, { end }) => Math.max(bytes, end), 0), offsets };
+  return { arenaBytes: placed.reduce((bytes, { end }) => Math.max(bytes, end), 0), unsharedBytes, offsets };
 }

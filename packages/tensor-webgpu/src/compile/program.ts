@@ -8,8 +8,10 @@ import type { Storage } from '../device/variables.js';
 import { type DType, dtypeOf, type TypedArray } from '../dtype.js';
 import { DTypeError, GraphError, ShapeError, StaleResultError } from '../errors.js';
 import type { Node, TensorType } from '../graph/op.js';
+import { type Profile, profileDispatches } from '../profile/profile.js';
 import { formatShape, type Shape, sameShape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
+import type { Dispatch } from './dispatch.js';
 import { type Lowered, lower, type Step, type UpdateTarget, type Value } from './lower.js';
 import { planMemory } from './plan.js';
 import { simplify } from './simplify.js';
@@ -29,17 +31,14 @@ export function hostTensor(data: TypedArray, shape: Shape = [data.length]): Host
 export interface ProgramReport {
   /** Bytes of the arena that holds all intermediate values. */
   readonly arenaBytes: number;
+  /** Bytes that these values would take without sharing memory. */
+  readonly unsharedBytes: number;
+  /** Floating-point operations of one call, as far as ops count them. */
+  readonly flops: number;
   readonly dispatches: number;
   readonly pipelines: number;
   /** Dispatches by op, most frequent first. */
   readonly byOp: readonly (readonly [op: string, count: number])[];
-}
-
-interface Dispatch {
-  readonly label: string;
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  readonly workgroups: readonly [number, number, number];
 }
 
 /** A result of a program: readable until the program's next call. */
@@ -111,6 +110,8 @@ export class Executable implements Disposable {
     for (const { label } of this.#dispatches) counts.set(label, (counts.get(label) ?? 0) + 1);
     this.report = {
       arenaBytes: plan.arenaBytes,
+      unsharedBytes: plan.unsharedBytes,
+      flops: this.#dispatches.reduce((sum, { flops }) => sum + flops, 0),
       dispatches: this.#dispatches.length,
       pipelines: new Set(this.#dispatches.map(({ pipeline }) => pipeline)).size,
       byOp: [...counts].sort(([, a], [, b]) => b - a),
@@ -183,6 +184,9 @@ export class Executable implements Disposable {
         });
       return {
         label: step.label,
+        kernel: step.kernel.name,
+        flops: step.flops,
+        bytes: step.bindings.reduce((sum, { value }) => sum + value.words * 4, 0),
         pipeline,
         group: gpu.createBindGroup({ label: step.label, layout, entries }),
         workgroups: step.workgroups,
@@ -195,17 +199,29 @@ export class Executable implements Disposable {
     return this.#device.pipeline(kernel, parameters, writable);
   }
 
-  /** Writes the inputs, encodes and submits. @throws {ShapeError | DTypeError} naming the input */
-  run(inputs: Readonly<Record<string, HostTensor>>): Map<string, Result> {
+  /** @throws {ShapeError | DTypeError} naming the input */
+  #writeInputs(inputs: Readonly<Record<string, HostTensor>>): void {
     this.#device.expectHealthy();
-    const { gpu } = this.#device;
     for (const [name, { buffer, offset, type }] of this.#inputs) {
       const { data, shape } = inputs[name];
       if (!sameShape(shape, type.shape))
         throw new ShapeError(`input '${name}' is ${formatShape(shape)}, expected ${formatShape(type.shape)}`);
       if (dtypeOf(data) !== type.dtype) throw new DTypeError(`input '${name}' is ${dtypeOf(data)}, expected ${type.dtype}`);
-      gpu.queue.writeBuffer(buffer, offset, data);
+      this.#device.gpu.queue.writeBuffer(buffer, offset, data);
     }
+  }
+
+  /** One call with the time of every kernel. The updates take place as in `run`. @throws {DeviceError} DEVICE_FEATURE: no timestamps here */
+  profile(inputs: Readonly<Record<string, HostTensor>>): Promise<Profile> {
+    this.#writeInputs(inputs);
+    this.#calls++;
+    return profileDispatches(this.#device, this.#dispatches);
+  }
+
+  /** Writes the inputs, encodes and submits. @throws {ShapeError | DTypeError} naming the input */
+  run(inputs: Readonly<Record<string, HostTensor>>): Map<string, Result> {
+    this.#writeInputs(inputs);
+    const { gpu } = this.#device;
     const encoder = gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
     let current: GPUComputePipeline | undefined;

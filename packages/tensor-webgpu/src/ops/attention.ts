@@ -33,6 +33,11 @@ export function causalAttention(qkv: Tensor, { heads }: AttentionAttributes): Te
   return applyAll(causalAttentionOp, [qkv], { heads })[0];
 }
 
+/** Operations of `products` matrix products over the keys that each query sees. */
+function attentionProducts({ shape: [B, T, width] }: TensorType, products: number): number {
+  return (products * 2 * B * T * (T + 1) * width) / 3 / 2;
+}
+
 /** [B, T, D] columns `part`·D.. of a packed tensor as [B, H, T, d]. */
 function splitHeads(packed: Tensor, part: number, parts: number, heads: number): Tensor {
   const [B, T, width] = packed.shape;
@@ -79,6 +84,7 @@ export const causalAttentionOp = defineOp<AttentionAttributes>({
   gradient: ([dy], [qkv], { heads }, [y, logSumExp]) => [
     dy === undefined ? undefined : apply(causalAttentionGradOp, [dy, qkv, y, logSumExp], { heads }),
   ],
+  flops: ([qkv]) => attentionProducts(qkv, 2),
   lower: lowerCausalAttention,
 });
 
@@ -106,6 +112,7 @@ export const causalAttentionGradOp = defineOp<AttentionAttributes>({
       ),
     ];
   },
+  flops: ([, qkv]) => attentionProducts(qkv, 7),
   lower: lowerCausalAttentionGrad,
 });
 

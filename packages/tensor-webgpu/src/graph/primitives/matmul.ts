@@ -46,5 +46,6 @@ export const matmulOp = defineOp<MatmulAttributes>({
     const db = transposeB ? product(dy, a, true, transposeA) : product(a, dy, !transposeA, false);
     return [da, db];
   },
+  flops: ([a], [y], { transposeA }) => 2 * sizeOf(y.shape) * (a.shape.at(transposeA ? -2 : -1) ?? 0),
   lower: lowerMatmul,
 });
