@@ -70,6 +70,7 @@ describe('a program', () => {
   it('answers bad usage with exit code 2 and the nearest name', async () => {
     expect(await run('coutn')).toMatchObject({ code: 2, err: expect.stringContaining("did you mean 'count'") });
     expect(await run('count', '--max-lenght', '3')).toMatchObject({ code: 2, err: expect.stringContaining('did you mean --max-length?') });
+    expect(await run('count', '--fats')).toMatchObject({ code: 2, err: expect.stringContaining('did you mean --fast?') });
     expect(await run('count', '--max-length', '1')).toMatchObject({ code: 2, err: expect.stringContaining('--max-length:') });
     expect(await run('count', '--set', 'names=1')).toMatchObject({ code: 2, err: expect.stringContaining("did you mean 'name'?") });
     expect(await run('count', '--config', '/nowhere')).toMatchObject({ code: 2 });

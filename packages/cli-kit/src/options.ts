@@ -98,6 +98,10 @@ export function parseArguments(args: readonly string[], schema: z.ZodObject): Pa
     if (name === 'json') json = true;
     else if (name === 'help') help = true;
     else {
+      if (!names.has(name) && name !== 'config' && name !== 'set') {
+        const near = nearest(name, [...names.keys(), 'config', 'set', 'json', 'help']);
+        throw new UsageError(`unknown option --${name}${near === undefined ? '' : `; did you mean --${near}?`}`);
+      }
       const isSwitch = forms.get(names.get(name) ?? '')?.type === 'boolean' && (args[i + 1] === undefined || args[i + 1].startsWith('--'));
       const text = inline ?? (isSwitch ? 'true' : args[++i]);
       if (text === undefined) throw new UsageError(`--${name} needs a value`);
@@ -106,14 +110,7 @@ export function parseArguments(args: readonly string[], schema: z.ZodObject): Pa
         const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
         if (key === undefined) throw new UsageError(`--set ${text}: expected key=value`);
         setText(key, value, '--set');
-      } else {
-        const key = names.get(name);
-        if (key === undefined) {
-          const near = nearest(name, [...names.keys(), 'config', 'set', 'json', 'help']);
-          throw new UsageError(`unknown option --${name}${near === undefined ? '' : `; did you mean --${near}?`}`);
-        }
-        setText(key, text, `--${name}`);
-      }
+      } else setText(names.get(name) ?? name, text, `--${name}`);
     }
   }
   return { values, json, help };
