@@ -6,9 +6,10 @@
 import { defineKernel } from '../kernel.js';
 import type { Transposes } from './register-tile.js';
 
-export interface SubgroupForm extends Transposes {
-  /** Rows of B held at a time: a divisor of K and a multiple of 32 (8 where A is stored transposed). */
-  readonly depth: number;
+export interface SubgroupForm {
+  readonly transposeB: boolean;
+  /** Rows of B held at a time: a divisor of K and a multiple of 32. */
+  readonly depth: 32 | 64;
   /** Vectors of four columns per lane: two share each broadcast. */
   readonly vectors: 1 | 2;
 }
@@ -16,6 +17,9 @@ export interface SubgroupForm extends Transposes {
 const COMPONENTS = ['x', 'y', 'z', 'w'];
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 const lines = (parts: readonly string[]) => parts.join('\n      ');
+
+/** Steps along K per piece of straight-line code. */
+const PIECE = 16;
 
 /**
  * Fills t with rows k0.. of B at this lane's columns. In a loop whose end the driver cannot know: unrolled, a load is eight scalar loads with a
@@ -40,43 +44,26 @@ function loadBlock({ transposeB, vectors }: SubgroupForm): string {
     }`;
 }
 
-/** `rows` rows of C: sums over the block, then added to what earlier blocks left. `value` is the text of A at a row and k, in all lanes. */
-function sumRows({ depth, vectors }: SubgroupForm, rows: number, value: (row: number, k: number) => string): string {
-  const sums = range(rows).flatMap((r) => range(vectors).map((v) => ({ r, v })));
-  const terms = range(depth).flatMap((k) =>
-    range(rows).map((r) => {
-      const products = range(vectors).map((v) => `s${r}_${v} = fma(x, t[${k * vectors + v}], s${r}_${v});`);
-      return `{ let x = vec4f(${value(r, k)}); ${products.join(' ')} }`;
-    }),
+/**
+ * A row of C at a time: sums over the block, added to what earlier blocks left. Eight vec4 of A arrive at a time, one per lane. The code is cut
+ * into pieces by branches that are always taken: in one piece the driver's compiler fetches the whole block of B before the first product and
+ * spills it to the stack, which halves the speed.
+ */
+function rowsOfA({ depth, vectors }: SubgroupForm): string {
+  const loads = range(depth / 32).map((j) => `let r${j} = a[a0 + row * K4 + k0 / 4u + ${j * 8}u + lane];`);
+  const term = (k: number) => {
+    const products = range(vectors).map((v) => `s${v} = fma(x, t[${k * vectors + v}], s${v});`);
+    return `{ let x = vec4f(subgroupBroadcast(r${k >> 5}.${COMPONENTS[k % 4]}, ${(k % 32) >> 2}u)); ${products.join(' ')} }`;
+  };
+  const pieces = range(depth / PIECE).map(
+    (i) => `if (u.depth > 0u) {\n      ${lines(range(PIECE).map((k) => term(i * PIECE + k)))}\n      }`,
   );
-  const stores = sums.map(
-    ({ r, v }) =>
-      `if (row + ${r}u < last && mine${v}) { let at = c0 + (row + ${r}u) * N4 + column${v}; c[at] = s${r}_${v} + select(c[at], vec4f(), k0 == 0u); }`,
+  const stores = range(vectors).map(
+    (v) => `if (mine${v}) { let at = c0 + row * N4 + column${v}; c[at] = s${v} + select(c[at], vec4f(), k0 == 0u); }`,
   );
-  return lines([...sums.map(({ r, v }) => `var s${r}_${v} = vec4f();`), ...terms, ...stores]);
-}
-
-/** Two rows of C per turn: A's rows are contiguous along K. */
-function rowsOfA(form: SubgroupForm): string {
-  const loads = range(2).flatMap((r) =>
-    range(form.depth / 32).map((j) => `let r${r}_${j} = a[a0 + min(row + ${r}u, u.M - 1u) * K4 + k0 / 4u + ${j * 8}u + lane];`),
-  );
-  const value = (r: number, k: number) => `subgroupBroadcast(r${r}_${k >> 5}.${COMPONENTS[k % 4]}, ${(k % 32) >> 2}u)`;
   return `
-    for (var row = first; row < last; row += 2u) {
-      ${lines(loads)}
-      ${sumRows(form, 2, value)}
-    }`;
-}
-
-/** Four rows of C per turn: A is stored [K, M], so a vec4 along M feeds four rows at once. */
-function columnsOfA(form: SubgroupForm): string {
-  const loads = range(form.depth / 8).map((j) => `let r${j} = a[a0 + (k0 + ${j * 8}u + lane) * M4 + row / 4u];`);
-  const value = (r: number, k: number) => `subgroupBroadcast(r${k >> 3}.${COMPONENTS[r]}, ${k % 8}u)`;
-  return `
-    for (var row = first; row < last; row += 4u) {
-      ${lines(loads)}
-      ${sumRows(form, 4, value)}
+    for (var row = first; row < last; row++) {
+      ${lines([...loads, ...range(vectors).map((v) => `var s${v} = vec4f();`), ...pieces, ...stores])}
     }`;
 }
 
@@ -91,7 +78,6 @@ export const subgroupKernel = defineKernel<SubgroupForm>({
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let N4 = u.N / 4u;
   let K4 = u.K / 4u;
-  let M4 = u.M / 4u;
   let a0 = group.z * u.M * K4;
   let b0 = group.z * u.K * N4;
   let c0 = group.z * u.M * N4;
@@ -107,17 +93,45 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var t: array<vec4f, ${form.depth * form.vectors}>;
   for (var k0 = 0u; k0 < u.K; k0 += ${form.depth}u) {
     ${loadBlock(form)}
-    ${form.transposeA ? columnsOfA(form) : rowsOfA(form)}
+    ${rowsOfA(form)}
   }
 }`,
 });
 
-/** The form for these sizes; undefined where it does not take them. It depends on N and K alone, so a row of C does not depend on how many there are. */
+/**
+ * The form for these sizes; undefined where it does not take them. It depends on N and K alone, so a row of C does not depend on how many there
+ * are. A is stored [M, K]: where it is not, {@link transposeKernel} comes first.
+ */
 export function subgroupForm(
   { transposeA, transposeB }: Transposes,
   [M, N, K]: readonly [number, number, number],
 ): SubgroupForm | undefined {
-  if (N % 4 !== 0 || K % 4 !== 0 || (transposeA && (transposeB || M % 4 !== 0))) return undefined;
-  const depth = (transposeA ? [32, 16, 8] : [64, 32]).find((block) => K % block === 0);
-  return depth === undefined ? undefined : { transposeA, transposeB, depth, vectors: N % 64 === 0 || N > 256 ? 2 : 1 };
+  if (N % 4 !== 0 || K % 32 !== 0 || (transposeA && M % 4 !== 0)) return undefined;
+  return { transposeB, depth: K % 64 === 0 ? 64 : 32, vectors: N % 64 === 0 || N > 256 ? 2 : 1 };
 }
+
+/** [K, M] to [M, K], in squares of four by four, each batch by itself: M and K are multiples of four. */
+export const transposeKernel = defineKernel<object>({
+  name: 'matmul-transpose',
+  bindings: { a: 'read', y: 'write' },
+  types: () => ({ a: 'vec4f', y: 'vec4f' }),
+  uniforms: { M: 'u32', K: 'u32', count: 'u32' },
+  wgsl: () => `
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * 65535u + group.x) * 64u + lane;
+  if (i >= u.count) { return; }
+  let M4 = u.M / 4u;
+  let K4 = u.K / 4u;
+  let batch = i / (M4 * K4);
+  let rest = i - batch * M4 * K4;
+  let m = rest / K4;
+  let k = rest - m * K4;
+  let source = (batch * u.K + k * 4u) * M4 + m;
+  let square = transpose(mat4x4f(a[source], a[source + M4], a[source + 2u * M4], a[source + 3u * M4]));
+  let target_ = (batch * u.M + m * 4u) * K4 + k;
+  ${range(4)
+    .map((j) => `y[target_ + ${j}u * K4] = square[${j}];`)
+    .join('\n  ')}
+}`,
+});

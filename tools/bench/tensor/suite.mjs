@@ -1,0 +1,21 @@
+/** Tensor engines on the same cases, inputs and adapter. */
+import { existsSync } from 'node:fs';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { CASES } from './cases.mjs';
+
+const file = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
+const node = (/** @type {string} */ name, /** @type {string[]} */ ...args) => [process.execPath, '--no-warnings', file(name), ...args];
+
+export const suite = {
+  reference: 'scone',
+  cases: CASES,
+  engines: [
+    { name: 'scone', command: node('scone.mjs') },
+    { name: 'jax-js-webgpu', command: node('../peers/jax.mjs', 'webgpu') },
+    { name: 'tfjs-webgpu', command: node('../peers/tfjs.mjs') },
+    { name: 'jax-js-wasm', command: node('../peers/jax.mjs', 'wasm') },
+    { name: 'onnxruntime-cpu', command: node('../peers/onnxruntime.mjs') },
+    { name: 'pytorch-cpu', command: [existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3', file('../peers/pytorch.py')] },
+  ],
+};
