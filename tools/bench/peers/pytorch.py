@@ -1,5 +1,6 @@
 """PyTorch on the CPU, eager: an honest native reference. Debian's python3-torch with libopenblas0-openmp."""
 import json
+import os
 import sys
 import time
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+torch.set_num_threads(os.cpu_count() or 1)
 GPT = dict(layers=4, width=256, heads=4, context=256, batch=4, vocabulary=8192, cached=256)
 
 

@@ -14,6 +14,7 @@ require('@tensorflow/tfjs-backend-webgpu');
 /** Commands are recorded until somebody reads: submits them. */
 function flush() {
   const backend = tf.backend();
+  if (backend.commandEncoder === null) return;
   backend.endComputePassEncoder();
   backend.submitQueue();
 }

@@ -1,6 +1,6 @@
 /** Groups elementwise nodes into chains: a node joins its consumers' chain when all of its consumers are in that one chain. */
 import type { Node } from '../graph/op.js';
-import { sameShape } from '../shape.js';
+import { sameShape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
 /** WebGPU promises eight storage buffers a stage; chains that would need more stay apart. */
@@ -12,12 +12,7 @@ export interface Chain {
   readonly members: ReadonlySet<Node>;
 }
 
-/**
- * @param order nodes, inputs before consumers
- * @param roots tensors that must exist in memory
- * @returns the chain of each node that is the root of one; the other elementwise nodes are inside chains
- */
-export function fuseElementwise(order: readonly Node[], roots: readonly Tensor[]): Map<Node, Chain> {
+function consumersOf(order: readonly Node[]): Map<Node, Set<Node>> {
   const consumers = new Map<Node, Set<Node>>();
   for (const node of order) {
     for (const { node: producer } of node.inputs) {
@@ -26,6 +21,16 @@ export function fuseElementwise(order: readonly Node[], roots: readonly Tensor[]
       consumers.set(producer, set);
     }
   }
+  return consumers;
+}
+
+/**
+ * @param order nodes, inputs before consumers
+ * @param roots tensors that must exist in memory
+ * @returns the chain of each node that is the root of one; the other elementwise nodes are inside chains
+ */
+export function fuseElementwise(order: readonly Node[], roots: readonly Tensor[]): Map<Node, Chain> {
+  const consumers = consumersOf(order);
   const stored = new Set(roots.map(({ node }) => node));
   const chainOf = new Map<Node, { root: Node; members: Set<Node>; loads: Set<Node> }>();
   const chains = new Map<Node, Chain>();
@@ -61,4 +66,37 @@ export function throughViews(tensor: Tensor): Tensor {
   let current = tensor;
   while (current.node.op.kind === 'view') current = current.node.inputs[0];
   return current;
+}
+
+/**
+ * Which chain an op's result goes to and nowhere else, for ops whose kernels can apply one before they store. A chain takes one op at most.
+ * @returns by root of the chain
+ */
+export function chainProducers(order: readonly Node[], roots: readonly Tensor[], chains: ReadonlyMap<Node, Chain>): Map<Node, Node> {
+  const consumers = consumersOf(order);
+  const stored = new Set(roots.map(({ node }) => node));
+  const chainOf = new Map<Node, Chain>();
+  for (const chain of chains.values()) for (const member of chain.members) chainOf.set(member, chain);
+  /** The chain that alone consumes a node, seen through reshapes; undefined where there is none. */
+  const onlyChain = (node: Node): Chain | undefined => {
+    if (stored.has(node)) return undefined;
+    const found = new Set(
+      [...(consumers.get(node) ?? [])].map((user) => (user.op.name === 'reshape' ? onlyChain(user) : chainOf.get(user))),
+    );
+    return found.size === 1 ? [...found][0] : undefined;
+  };
+  const producers = new Map<Node, Node>();
+  for (const node of order) {
+    if (node.op.takesEpilogue !== true) continue;
+    const chain = onlyChain(node);
+    const [own] = node.outputs;
+    const output = chain?.root.outputs[0];
+    const fits =
+      output !== undefined &&
+      output.dtype === own.dtype &&
+      output.shape.at(-1) === own.shape.at(-1) &&
+      sizeOf(output.shape) === sizeOf(own.shape);
+    if (chain !== undefined && fits) producers.set(chain.root, node);
+  }
+  return producers;
 }

@@ -7,11 +7,12 @@ import { topological } from '../graph/gradient.js';
 import type { Node, TensorType } from '../graph/op.js';
 import { viewOf } from '../graph/primitives/view.js';
 import { type ElementwiseProgram, elementwiseCall, type Instruction, type StridedOperand } from '../kernels/elementwise.js';
+import type { Epilogue, EpilogueOperand } from '../kernels/epilogue.js';
 import type { AdapterTraits, Kernel, LoweringContext, ValueRef } from '../kernels/kernel.js';
 import { BLOCK } from '../ops/update.js';
 import { sizeOf, stridesOf } from '../shape.js';
-import type { Tensor } from '../tensor.js';
-import { type Chain, fuseElementwise } from './fuse.js';
+import { Tensor } from '../tensor.js';
+import { type Chain, chainProducers, fuseElementwise } from './fuse.js';
 
 /** Memory that a program reads or writes: planned (arena), or owned by somebody else (a leaf's). */
 export interface Value {
@@ -52,6 +53,52 @@ interface Place {
   readonly offset: number;
 }
 
+/** A chain's code over what it reads; `result` is the number of the instruction that is stored. */
+interface ChainProgram {
+  readonly shape: readonly number[];
+  readonly loads: readonly { readonly value: Value; readonly operand: StridedOperand }[];
+  readonly instructions: readonly Instruction[];
+  readonly result: number;
+}
+
+function copyProgram(shape: readonly number[], value: Value, operand: StridedOperand): ChainProgram {
+  return { shape, loads: [{ value, operand }], instructions: [{ kind: 'load', index: 0, operands: [] }], result: 0 };
+}
+
+/** With a kernel's own three, within the eight storage buffers that WebGPU promises. */
+const MAX_EPILOGUE_OPERANDS = 5;
+
+/**
+ * How a chain's loads can be read where a kernel stores `own`; undefined where one cannot. `bound` are the values that the kernel binds anyway:
+ * a value is bound once.
+ */
+function epilogueOperands(
+  { shape, loads, instructions, result }: ChainProgram,
+  own: Value,
+  bound: readonly Value[],
+): { readonly load: number; readonly kind: EpilogueOperand }[] | undefined {
+  if (result !== instructions.length - 1 || instructions.some(({ kind }) => kind === 'coordinate')) return undefined;
+  const dense = stridesOf(shape);
+  const operands: { load: number; kind: EpilogueOperand }[] = [];
+  const seen = new Set(bound);
+  for (const [load, { value, operand }] of loads.entries()) {
+    const { strides, offset, dtype } = operand;
+    const walks = (wanted: readonly number[]) =>
+      offset === 0 && shape.every((extent, axis) => extent === 1 || strides[axis] === wanted[axis]);
+    const isElement = walks(dense) && value.words === sizeOf(shape);
+    if (value === own) {
+      if (!isElement) return undefined;
+      continue;
+    }
+    const isColumn = walks(shape.map((_, axis) => (axis === shape.length - 1 ? 1 : 0))) && value.words === shape.at(-1);
+    const kind = isElement ? 'element' : isColumn ? 'column' : walks(shape.map(() => 0)) ? 'one' : undefined;
+    if (kind === undefined || dtype !== 'f32' || seen.has(value) || operands.length === MAX_EPILOGUE_OPERANDS) return undefined;
+    seen.add(value);
+    operands.push({ load, kind });
+  }
+  return operands;
+}
+
 class Lowering {
   readonly steps: Step[] = [];
   readonly values: Value[] = [];
@@ -60,10 +107,15 @@ class Lowering {
   readonly #adapter: AdapterTraits;
   readonly #chains: Map<Node, Chain>;
   readonly #interior = new Set<Node>();
+  /** Ops that wait for the chain which their kernels apply, by the chain's root. */
+  readonly #producers: ReadonlyMap<Node, Node>;
+  readonly #waiting: ReadonlySet<Node>;
 
-  constructor(adapter: AdapterTraits, chains: Map<Node, Chain>) {
+  constructor(adapter: AdapterTraits, chains: Map<Node, Chain>, producers: ReadonlyMap<Node, Node>) {
     this.#adapter = adapter;
     this.#chains = chains;
+    this.#producers = producers;
+    this.#waiting = new Set(producers.values());
     for (const { root, members } of chains.values()) for (const member of members) if (member !== root) this.#interior.add(member);
   }
 
@@ -92,6 +144,7 @@ class Lowering {
     } else {
       const outputs = targets ?? node.outputs.map((type) => this.value(type, op.name));
       this.#contiguous(node, outputs);
+      if (this.#waiting.has(node)) return;
       if (op.name === 'pack') this.#pack(node, outputs[0]);
       else this.#lowerOp(node, outputs);
     }
@@ -106,7 +159,10 @@ class Lowering {
 
   #store(chain: Chain): void {
     const target = this.value(chain.root.outputs[0], chain.root.op.name);
-    this.#chain(chain, target);
+    const program = this.#chain(chain);
+    const producer = this.#producers.get(chain.root);
+    if (producer === undefined || !this.#lowerWithEpilogue(producer, program, target))
+      this.elementwise(chain.root.op.name, program, target);
     this.#contiguous(chain.root, [target]);
   }
 
@@ -142,24 +198,15 @@ class Lowering {
     const existing = this.#copies.get(key);
     if (existing !== undefined) return existing;
     const copy = this.value(tensor, 'copy');
-    this.elementwise('copy', {
-      shape: tensor.shape,
-      loads: [{ value: place.value, operand: this.#operand(place) }],
-      instructions: [{ kind: 'load', index: 0, operands: [] }],
-      store: { instruction: 0, target: copy, offset: 0 },
-    });
+    this.elementwise('copy', copyProgram(tensor.shape, place.value, this.#operand(place)), copy);
     this.#copies.set(key, copy);
     return copy;
   }
 
   /** Copies a whole value into `target`, from word `offset` on. */
   copy(label: string, value: Value, target: Value, offset = 0): void {
-    this.elementwise(label, {
-      shape: [value.words],
-      loads: [{ value, operand: { dtype: value.dtype, strides: [1], offset: 0, size: value.words } }],
-      instructions: [{ kind: 'load', index: 0, operands: [] }],
-      store: { instruction: 0, target, offset },
-    });
+    const operand = { dtype: value.dtype, strides: [1], offset: 0, size: value.words };
+    this.elementwise(label, copyProgram([value.words], value, operand), target, offset);
   }
 
   /** A copy of a value in memory of its own. */
@@ -173,34 +220,21 @@ class Lowering {
     return { dtype: value.dtype, strides, offset, size: value.words };
   }
 
-  elementwise(
-    label: string,
-    {
-      shape,
-      loads,
-      instructions,
-      store,
-    }: {
-      shape: readonly number[];
-      loads: readonly { value: Value; operand: StridedOperand }[];
-      instructions: readonly Instruction[];
-      store: { instruction: number; target: Value; offset: number };
-    },
-  ): void {
+  /** One generated kernel that computes `program` into `target`, from element `offset` on. */
+  elementwise(label: string, { shape, loads, instructions, result }: ChainProgram, target: Value, offset = 0): void {
     if (sizeOf(shape) === 0) return;
-    const target: StridedOperand = { dtype: store.target.dtype, strides: stridesOf(shape), offset: store.offset, size: store.target.words };
     const program: ElementwiseProgram = {
       shape,
       loads: loads.map(({ operand }) => operand),
       instructions,
-      stores: [{ instruction: store.instruction, target }],
+      stores: [{ instruction: result, target: { dtype: target.dtype, strides: stridesOf(shape), offset, size: target.words } }],
     };
     const call = elementwiseCall(program);
     this.#push(
       label,
       call.kernel,
       {},
-      (name) => (name === 'out0' ? { value: store.target, writes: true } : { value: loads[Number(name.slice(2))].value, writes: false }),
+      (name) => (name === 'out0' ? { value: target, writes: true } : { value: loads[Number(name.slice(2))].value, writes: false }),
       call.uniforms,
       call.workgroups,
     );
@@ -209,8 +243,8 @@ class Lowering {
     this.steps[last] = { ...this.steps[last], flops: operations * sizeOf(shape) };
   }
 
-  /** One kernel for a chain: members in order of dependence, inputs as strided loads. */
-  #chain({ root, members }: Chain, target: Value): void {
+  /** A chain as straight-line code: members in order of dependence, inputs as strided loads. */
+  #chain({ root, members }: Chain): ChainProgram {
     const loads: { value: Value; operand: StridedOperand }[] = [];
     const instructions: Instruction[] = [];
     const numbers = new Map<string, number>();
@@ -247,12 +281,27 @@ class Lowering {
       });
     };
     const result = emit(root);
-    this.elementwise(root.op.name, {
-      shape: root.outputs[0].shape,
-      loads,
-      instructions,
-      store: { instruction: result, target, offset: 0 },
-    });
+    return { shape: root.outputs[0].shape, loads, instructions, result };
+  }
+
+  /** Lowers `producer` so that it stores what `program` makes of its result; where the program reads what no epilogue can, lowers it alone. */
+  #lowerWithEpilogue(producer: Node, program: ChainProgram, target: Value): boolean {
+    const own = this.place(new Tensor(producer, 0)).value;
+    const bound = producer.inputs.map((input) => this.materialize(input));
+    const operands = epilogueOperands(program, own, bound);
+    if (operands === undefined) {
+      this.#lowerOp(producer, [own]);
+      return false;
+    }
+    const numbers = new Map(operands.map(({ load }, index) => [load, index]));
+    const epilogue: Epilogue = {
+      operands: operands.map(({ kind }, index) => ({ kind, value: { source: 'operand', index } })),
+      instructions: program.instructions.map((instruction) =>
+        instruction.kind === 'load' ? { ...instruction, index: numbers.get(instruction.index) ?? -1 } : instruction,
+      ),
+    };
+    this.#lowerOp(producer, [target], { epilogue, values: operands.map(({ load }) => program.loads[load].value) });
+    return true;
   }
 
   /** Each input becomes a part of the packed value where it can be produced there; else it is copied. */
@@ -270,7 +319,7 @@ class Lowering {
     });
   }
 
-  #lowerOp(node: Node, outputs: readonly Value[]): void {
+  #lowerOp(node: Node, outputs: readonly Value[], fused?: { readonly epilogue: Epilogue; readonly values: readonly Value[] }): void {
     const { op, attributes } = node;
     if (op.lower === undefined) throw new Error(`unreachable: ${op.name} has neither kernel nor definition`);
     const inputs = new Map<number, Value>();
@@ -278,6 +327,7 @@ class Lowering {
     const resolve = ({ source, index }: ValueRef): Value => {
       if (source === 'output') return outputs[index];
       if (source === 'scratch') return scratch[index];
+      if (source === 'operand' && fused !== undefined) return fused.values[index];
       const value = inputs.get(index) ?? this.materialize(node.inputs[index]);
       inputs.set(index, value);
       return value;
@@ -287,6 +337,7 @@ class Lowering {
       inputs: node.inputs,
       outputs: node.outputs,
       adapter: this.#adapter,
+      ...(fused === undefined ? {} : { epilogue: fused.epilogue }),
       input: (index) => ({ source: 'input', index }),
       output: (index) => ({ source: 'output', index }),
       scratch: (elements) => {
@@ -344,7 +395,8 @@ export interface UpdateTarget {
 export function lower(outputs: readonly Tensor[], updates: readonly UpdateTarget[], adapter: AdapterTraits): Lowered {
   const roots = [...outputs, ...updates.map(({ value }) => value), ...updates.map(({ leaf }) => leaf)];
   const order = topological(roots);
-  const lowering = new Lowering(adapter, fuseElementwise(order, roots));
+  const chains = fuseElementwise(order, roots);
+  const lowering = new Lowering(adapter, chains, chainProducers(order, roots, chains));
   const late: Node[] = [];
   for (const node of order) {
     if (node.op.kind === 'update') late.push(node);

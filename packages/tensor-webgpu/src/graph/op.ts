@@ -46,6 +46,8 @@ export interface Op<A extends Attributes = Attributes> {
   expression?(operands: readonly string[], attributes: A, type: { width: 1 | 4; output: DType; inputs: readonly DType[] }): string;
   /** Floating-point operations of the kernels, a multiply-add counted as two: for reports. Where absent, they are not counted. */
   flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A): number;
+  /** compute: whether `lower` applies `context.epilogue` to its only output. */
+  readonly takesEpilogue?: boolean;
   /** compute and update: the kernel calls that compute the outputs. */
   lower?(context: LoweringContext<A>): void;
 }

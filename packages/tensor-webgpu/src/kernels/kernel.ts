@@ -3,6 +3,7 @@
  * Structure (tile, unrolling, types) is template; sizes are uniforms, so one pipeline serves every shape of its structure.
  */
 import type { Attributes, TensorType } from '../graph/op.js';
+import type { Epilogue } from './epilogue.js';
 
 /** What forms are chosen by. */
 export interface AdapterTraits {
@@ -13,9 +14,10 @@ export interface AdapterTraits {
   readonly subgroupMaxSize: number;
 }
 
-/** A value a kernel call binds: an input or output of the op, or scratch memory that lives for the op alone. */
+/** A value a kernel call binds: an input or output of the op, scratch memory that lives for the op alone, or an
+ * operand of its epilogue. */
 export interface ValueRef {
-  readonly source: 'input' | 'output' | 'scratch';
+  readonly source: 'input' | 'output' | 'scratch' | 'operand';
   readonly index: number;
 }
 
@@ -36,6 +38,8 @@ export interface LoweringContext<A extends Attributes = Attributes> {
   readonly inputs: readonly TensorType[];
   readonly outputs: readonly TensorType[];
   readonly adapter: AdapterTraits;
+  /** What to apply to the first output before storing it; only ops that say `takesEpilogue` are given one. */
+  readonly epilogue?: Epilogue;
   input(index: number): ValueRef;
   output(index: number): ValueRef;
   /** Planned memory of `elements` 32-bit words, uninitialised, shared by this op's calls only. */

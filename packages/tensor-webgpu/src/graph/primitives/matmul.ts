@@ -47,5 +47,6 @@ export const matmulOp = defineOp<MatmulAttributes>({
     return [da, db];
   },
   flops: ([a], [y], { transposeA }) => 2 * sizeOf(y.shape) * (a.shape.at(transposeA ? -2 : -1) ?? 0),
+  takesEpilogue: true,
   lower: lowerMatmul,
 });

@@ -1,7 +1,9 @@
 /** Chooses the form of a matrix product: by adapter, shape and transposes. */
 import { sizeOf } from '../../shape.js';
+import { epilogueBindings } from '../epilogue.js';
 import { isCpuWithSubgroups } from '../forms.js';
 import { type LoweringContext, spread, type ValueRef } from '../kernel.js';
+import { fewRowsKernel, MAX_FEW_ROWS } from './few-rows.js';
 import { registerTileKernel, type Transposes } from './register-tile.js';
 import { subgroupForm, subgroupKernel, transposeKernel } from './subgroup.js';
 import { workgroupTileKernel } from './workgroup-tile.js';
@@ -36,31 +38,28 @@ export function lowerMatmul(context: LoweringContext<Transposes>): void {
   const [M, N] = context.outputs[0].shape.slice(-2);
   const K = a.shape[a.shape.length - (transposeA ? 2 : 1)];
   const batches = sizeOf(context.outputs[0].shape.slice(0, -2));
-  const bindings = { a: context.input(0), b: context.input(1), c: context.output(0) };
+  const { epilogue } = context;
+  const bindings = { a: context.input(0), b: context.input(1), c: context.output(0), ...epilogueBindings(epilogue) };
   const form = isCpuWithSubgroups(context.adapter) ? subgroupForm({ transposeA, transposeB }, [M, N, K]) : undefined;
-  if (form !== undefined) {
+  if (form !== undefined && M <= MAX_FEW_ROWS && !transposeA) {
+    const workgroups = [Math.ceil(N / (32 * form.vectors)), 1, batches] as const;
+    context.call(fewRowsKernel({ ...form, rows: M }, epilogue), { parameters: {}, bindings, uniforms: { N, K }, workgroups });
+  } else if (form !== undefined) {
     const columns = Math.ceil(N / (32 * form.vectors));
     const rows = rowsPerGroup(M, columns * batches);
-    const rowsOfA = transposeA ? transposed(context, [batches, M, K]) : bindings.a;
-    context.call(subgroupKernel, {
-      parameters: form,
-      bindings: { ...bindings, a: rowsOfA },
+    context.call(subgroupKernel(form, epilogue), {
+      parameters: {},
+      bindings: { ...bindings, a: transposeA ? transposed(context, [batches, M, K]) : bindings.a },
       uniforms: { M, N, K, rows, depth: form.depth },
       workgroups: [columns, Math.ceil(M / rows), batches],
     });
-  } else if (context.adapter.software) {
-    context.call(registerTileKernel, {
-      parameters: { transposeA, transposeB },
-      bindings,
-      uniforms: { M, N, K },
-      workgroups: [Math.ceil(N / 32), Math.ceil(M / 32), batches],
-    });
   } else {
-    context.call(workgroupTileKernel, {
-      parameters: { transposeA, transposeB },
+    const [makeKernel, tile] = context.adapter.software ? ([registerTileKernel, 32] as const) : ([workgroupTileKernel, 64] as const);
+    context.call(makeKernel({ transposeA, transposeB }, epilogue), {
+      parameters: {},
       bindings,
       uniforms: { M, N, K },
-      workgroups: [Math.ceil(N / 64), Math.ceil(M / 64), batches],
+      workgroups: [Math.ceil(N / tile), Math.ceil(M / tile), batches],
     });
   }
 }

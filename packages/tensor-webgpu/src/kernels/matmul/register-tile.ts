@@ -1,5 +1,6 @@
 /** The form that takes every shape: each thread computes a 4 × 4 tile of C from scalar loads, with bounds checked. */
-import { defineKernel } from '../kernel.js';
+import { type Epilogue, epilogueText } from '../epilogue.js';
+import { defineKernel, type Kernel } from '../kernel.js';
 
 export type Transposes = {
   readonly transposeA: boolean;
@@ -8,11 +9,14 @@ export type Transposes = {
 
 const SIDE = [0, 1, 2, 3];
 
-export const registerTileKernel = defineKernel<Transposes>({
-  name: 'matmul-register-tile',
-  bindings: { a: 'read', b: 'read', c: 'write' },
-  uniforms: { M: 'u32', N: 'u32', K: 'u32' },
-  wgsl: ({ transposeA, transposeB }) => `
+export function registerTileKernel({ transposeA, transposeB }: Transposes, epilogue: Epilogue | undefined): Kernel<object> {
+  const finish = epilogueText(epilogue, 1);
+  return defineKernel<object>({
+    name: 'matmul-register-tile',
+    bindings: { a: 'read', b: 'read', c: 'write', ...finish.bindings },
+    types: () => finish.types,
+    uniforms: { M: 'u32', N: 'u32', K: 'u32' },
+    wgsl: () => `${finish.wgsl}
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let row = id.y * 4u;
@@ -28,8 +32,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let c0 = id.z * u.M * u.N;
   ${SIDE.map(
     (i) => `if (row + ${i}u < u.M) {
-    ${SIDE.map((j) => `if (column + ${j}u < u.N) { c[c0 + (row + ${i}u) * u.N + column + ${j}u] = s${i}[${j}]; }`).join('\n    ')}
+    ${SIDE.map((j) => `if (column + ${j}u < u.N) { let at = c0 + (row + ${i}u) * u.N + column + ${j}u; c[at] = finish(s${i}[${j}], at, column + ${j}u); }`).join('\n    ')}
   }`,
   ).join('\n  ')}
 }`,
-});
+  });
+}

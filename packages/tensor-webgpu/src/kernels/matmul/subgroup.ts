@@ -3,7 +3,8 @@
  * columns of a block of B in a function array (plain stack memory where indices are constant); rows of A pass by, eight vec4 at a time, and
  * each value reaches all lanes by a broadcast from a constant lane. No barrier, no loop-carried accumulator, only vec4 loads.
  */
-import { defineKernel } from '../kernel.js';
+import { type Epilogue, epilogueText } from '../epilogue.js';
+import { defineKernel, type Kernel } from '../kernel.js';
 import type { Transposes } from './register-tile.js';
 
 export interface SubgroupForm {
@@ -59,7 +60,11 @@ function rowsOfA({ depth, vectors }: SubgroupForm): string {
     (i) => `if (u.depth > 0u) {\n      ${lines(range(PIECE).map((k) => term(i * PIECE + k)))}\n      }`,
   );
   const stores = range(vectors).map(
-    (v) => `if (mine${v}) { let at = c0 + row * N4 + column${v}; c[at] = s${v} + select(c[at], vec4f(), k0 == 0u); }`,
+    (v) => `if (mine${v}) {
+      let at = c0 + row * N4 + column${v};
+      let sum = s${v} + select(c[at], vec4f(), k0 == 0u);
+      if (k0 + u.depth < u.K) { c[at] = sum; } else { c[at] = finish(sum, at, column${v}); }
+      }`,
   );
   return `
     for (var row = first; row < last; row++) {
@@ -67,13 +72,15 @@ function rowsOfA({ depth, vectors }: SubgroupForm): string {
     }`;
 }
 
-export const subgroupKernel = defineKernel<SubgroupForm>({
-  name: 'matmul-subgroup',
-  bindings: { a: 'read', b: 'read', c: 'write' },
-  types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f' }),
-  uniforms: { M: 'u32', N: 'u32', K: 'u32', rows: 'u32', depth: 'u32' },
-  subgroups: () => true,
-  wgsl: (form) => `
+export function subgroupKernel(form: SubgroupForm, epilogue: Epilogue | undefined): Kernel<object> {
+  const finish = epilogueText(epilogue, 4);
+  return defineKernel<object>({
+    name: 'matmul-subgroup',
+    bindings: { a: 'read', b: 'read', c: 'write', ...finish.bindings },
+    types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f', ...finish.types }),
+    uniforms: { M: 'u32', N: 'u32', K: 'u32', rows: 'u32', depth: 'u32' },
+    subgroups: () => true,
+    wgsl: () => `${finish.wgsl}
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let N4 = u.N / 4u;
@@ -96,7 +103,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     ${rowsOfA(form)}
   }
 }`,
-});
+  });
+}
 
 /**
  * The form for these sizes; undefined where it does not take them. It depends on N and K alone, so a row of C does not depend on how many there

@@ -1,16 +1,20 @@
 /** The form for GPUs: a workgroup computes a 64 × 64 tile of C from tiles of A and B in workgroup memory, each thread 4 × 4 of it. */
-import { defineKernel } from '../kernel.js';
+import { type Epilogue, epilogueText } from '../epilogue.js';
+import { defineKernel, type Kernel } from '../kernel.js';
 import type { Transposes } from './register-tile.js';
 
 const TILE = 64;
 const DEPTH = 16;
 const SIDE = [0, 1, 2, 3];
 
-export const workgroupTileKernel = defineKernel<Transposes>({
-  name: 'matmul-workgroup-tile',
-  bindings: { a: 'read', b: 'read', c: 'write' },
-  uniforms: { M: 'u32', N: 'u32', K: 'u32' },
-  wgsl: ({ transposeA, transposeB }) => `
+export function workgroupTileKernel({ transposeA, transposeB }: Transposes, epilogue: Epilogue | undefined): Kernel<object> {
+  const finish = epilogueText(epilogue, 1);
+  return defineKernel<object>({
+    name: 'matmul-workgroup-tile',
+    bindings: { a: 'read', b: 'read', c: 'write', ...finish.bindings },
+    types: () => finish.types,
+    uniforms: { M: 'u32', N: 'u32', K: 'u32' },
+    wgsl: () => `${finish.wgsl}
 var<workgroup> tileA: array<f32, ${TILE * DEPTH}>;  // [k][row]
 var<workgroup> tileB: array<f32, ${TILE * DEPTH}>;  // [k][column]
 @compute @workgroup_size(16, 16)
@@ -43,8 +47,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   let column = column0 + local.x * 4u;
   ${SIDE.map(
     (i) => `if (row + ${i}u < u.M) {
-    ${SIDE.map((j) => `if (column + ${j}u < u.N) { c[c0 + (row + ${i}u) * u.N + column + ${j}u] = s${i}[${j}]; }`).join('\n    ')}
+    ${SIDE.map((j) => `if (column + ${j}u < u.N) { let at = c0 + (row + ${i}u) * u.N + column + ${j}u; c[at] = finish(s${i}[${j}], at, column + ${j}u); }`).join('\n    ')}
   }`,
   ).join('\n  ')}
 }`,
-});
+  });
+}
