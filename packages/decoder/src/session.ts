@@ -36,16 +36,9 @@ export class DecodeSession implements Disposable {
   constructor(device: Device, config: DecoderConfig, parameters: Parameters) {
     this.config = config;
     const { contextLength, width: d, heads, layers } = config;
-    const shape = [1, contextLength, d];
-    const caches = device.variables(
-      Object.fromEntries(
-        Array.from({ length: layers }, (_, i) => [
-          [`k${i}`, { shape }],
-          [`v${i}`, { shape }],
-        ]).flat(),
-      ),
-      'key-value cache',
-    );
+    const shape = [1, contextLength, 2 * d];
+    const names = Array.from({ length: layers }, (_, i) => `h.${i}`);
+    const caches = device.variables(Object.fromEntries(names.map((name) => [name, { shape }])), 'key-value cache');
     for (const cache of caches) cache.write(new Float32Array(cache.tensor.size));
     this.#caches = caches;
     this.#program = device.compile(({ tokens, rows, positions, length }: Inputs) => {
@@ -53,15 +46,11 @@ export class DecodeSession implements Disposable {
       const updates: ReturnType<typeof update>[] = [];
       let x = parameters('tok.weight').gatherRows(tokens).add(rows).add(parameters('pos.weight').gatherRows(positions));
       for (let layer = 0; layer < layers; layer++) {
-        const keys = caches.get(`k${layer}`);
-        const values = caches.get(`v${layer}`);
+        const cache = caches.get(`h.${layer}`);
         x = transformerBlock(x, parameters, `h.${layer}`, (packed) => {
           const qkv = packed.reshape([1, T, 3 * d]);
-          updates.push(
-            update(keys, writeRows(keys.tensor, qkv, length, { column: d })),
-            update(values, writeRows(values.tensor, qkv, length, { column: 2 * d })),
-          );
-          return cachedAttention(qkv, keys.tensor, values.tensor, length, { heads }).reshape([T, d]);
+          updates.push(update(cache, writeRows(cache.tensor, qkv, length, { column: d })));
+          return cachedAttention(qkv, cache.tensor, length, { heads }).reshape([T, d]);
         });
       }
       return { outputs: { logits: decoderLogits(norm(x, parameters, 'lnf'), parameters) }, updates };

@@ -11,7 +11,7 @@ export type { NumericArray } from './graph/op.js';
 export type { AdapterTraits } from './kernels/kernel.js';
 export { gelu, softmax } from './ops/activation.js';
 export { ancestorAttention } from './ops/ancestor-attention.js';
-export { cachedAttention, causalAttention } from './ops/attention.js';
+export { type AttentionOptions, cachedAttention, causalAttention } from './ops/attention.js';
 export { crossEntropy } from './ops/cross-entropy.js';
 export { layerNorm } from './ops/layer-norm.js';
 export { adamWUpdate, globalNorm, pack, writeRows } from './ops/update.js';

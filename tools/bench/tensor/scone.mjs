@@ -202,22 +202,26 @@ const ops = {
     const parameters = gptParameters();
     const p = (/** @type {string} */ name) => parameters.get(name).tensor;
     const capacity = cached + 64;
-    const names = Array.from({ length: layers }, (_, l) => [`k${l}`, `v${l}`]).flat();
-    const cache = device.variables(Object.fromEntries(names.map((name) => [name, { shape: [1, capacity, width] }])));
-    names.forEach((name, i) => {
-      const rows = new Float32Array(capacity * width);
-      rows.set(values(cached * width, 500 + i));
-      cache.get(name).write(rows);
-    });
+    const cache = device.variables(
+      Object.fromEntries(Array.from({ length: layers }, (_, l) => [`${l}`, { shape: [1, capacity, 2 * width] }])),
+    );
+    for (let l = 0; l < layers; l++) {
+      const rows = new Float32Array(capacity * 2 * width);
+      const [k, v] = [0, 1].map((part) => values(cached * width, 500 + 2 * l + part));
+      for (let i = 0; i < cached; i++) {
+        rows.set(k.subarray(i * width, (i + 1) * width), 2 * i * width);
+        rows.set(v.subarray(i * width, (i + 1) * width), (2 * i + 1) * width);
+      }
+      cache.get(`${l}`).write(rows);
+    }
     const program = device.compile((/** @type {Record<'token' | 'length', Tensor>} */ { token, length }) => {
       /** @type {import('@sconelm/tensor-webgpu').Update[]} */
       const updates = [];
       const x = p('wte').gatherRows(token).add(p('wpe').gatherRows(length)).reshape([1, 1, width]);
       const h = blocks(p, x, (qkv, l) => {
-        const [k, v] = [cache.get(`k${l}`), cache.get(`v${l}`)];
-        updates.push(update(k, writeRows(k.tensor, qkv, length, { column: width })));
-        updates.push(update(v, writeRows(v.tensor, qkv, length, { column: 2 * width })));
-        return cachedAttention(qkv, k.tensor, v.tensor, length, { heads });
+        const rows = cache.get(`${l}`);
+        updates.push(update(rows, writeRows(rows.tensor, qkv, length, { column: width })));
+        return cachedAttention(qkv, rows.tensor, length, { heads });
       });
       return { outputs: { logits: h.reshape([1, width]).matmul(p('wte'), { transposeB: true }) }, updates };
     });

@@ -10,6 +10,13 @@ import { softmax } from './activation.js';
 
 export type AttentionAttributes = { readonly heads: number };
 
+export interface AttentionOptions {
+  /** Heads of queries, H. */
+  readonly heads: number;
+  /** Heads of keys and values, G, a divisor of H; each serves H / G heads of queries. [Ainslie et al., 2023] */
+  readonly keyValueHeads?: number;
+}
+
 /** Stands for −∞ before a softmax: WGSL has no infinities. */
 export const MASKED = -1e30;
 
@@ -21,16 +28,46 @@ export function expectPacked(op: string, qkv: TensorType, rank: number, heads: n
     );
 }
 
+/** @throws {ShapeError} if the last extent is not (H + 2G) heads wide, or G no divisor of H */
+function expectHeads(op: string, qkv: TensorType, rank: number, heads: number, keyValueHeads: number): void {
+  const width = qkv.shape.at(-1) ?? 0;
+  if (qkv.shape.length !== rank || width % (heads + 2 * keyValueHeads) !== 0 || heads % keyValueHeads !== 0)
+    throw new ShapeError(
+      `${op}: qkv is ${formatShape(qkv.shape)}, expected rank ${rank} and a last extent divisible into ${heads} + 2 · ${keyValueHeads} heads, the second a divisor of the first`,
+    );
+}
+
 /**
  * softmax(q kᵀ / √d, causal) v per head. [Vaswani et al., 2017; kernels after Dao et al., 2022]
- * @param qkv [B, T, 3D]: queries, keys, values; within each, head after head
- * @returns [B, T, D]
- * @throws {ShapeError} if 3D does not divide into the heads
+ * @param qkv [B, T, (H + 2G)·d]: queries, keys, values; within each, head after head
+ * @returns [B, T, H·d]
+ * @throws {ShapeError} if the last extent does not divide into the heads
  */
-export function causalAttention(qkv: Tensor, { heads }: AttentionAttributes): Tensor {
-  expectPacked('causalAttention', qkv, 3, heads);
+export function causalAttention(qkv: Tensor, { heads, keyValueHeads = heads }: AttentionOptions): Tensor {
+  expectHeads('causalAttention', qkv, 3, heads, keyValueHeads);
   expectDType('causalAttention', { qkv }, 'f32');
-  return applyAll(causalAttentionOp, [qkv], { heads })[0];
+  return applyAll(causalAttentionOp, [repeatHeads(qkv, heads, keyValueHeads)], { heads })[0];
+}
+
+/** [.., G·d] with every head H / G times over: [.., H·d]. */
+function repeatOne(x: Tensor, heads: number, keyValueHeads: number): Tensor {
+  if (heads === keyValueHeads) return x;
+  const lead = x.shape.slice(0, -1);
+  const d = (x.shape.at(-1) ?? 0) / keyValueHeads;
+  return x
+    .reshape([...lead, keyValueHeads, 1, d])
+    .expand([...lead, keyValueHeads, heads / keyValueHeads, d])
+    .reshape([...lead, heads * d]);
+}
+
+/** Packed grouped queries, keys and values with as many heads of keys and values as of queries. */
+function repeatHeads(qkv: Tensor, heads: number, keyValueHeads: number): Tensor {
+  if (heads === keyValueHeads) return qkv;
+  const lead = qkv.shape.slice(0, -1);
+  const d = (qkv.shape.at(-1) ?? 0) / (heads + 2 * keyValueHeads);
+  const columns = (start: number, count: number) => qkv.slice([...lead.map(() => 0), start * d], [...lead, count * d]);
+  const [keys, values] = [columns(heads, keyValueHeads), columns(heads + keyValueHeads, keyValueHeads)];
+  return concat([columns(0, heads), repeatOne(keys, heads, keyValueHeads), repeatOne(values, heads, keyValueHeads)], lead.length);
 }
 
 /** Operations of `products` matrix products over the keys that each query sees. */
@@ -38,14 +75,17 @@ function attentionProducts({ shape: [B, T, width] }: TensorType, products: numbe
   return (products * 2 * B * T * (T + 1) * width) / 3 / 2;
 }
 
-/** [B, T, D] columns `part`·D.. of a packed tensor as [B, H, T, d]. */
-function splitHeads(packed: Tensor, part: number, parts: number, heads: number): Tensor {
+/** [B, T, H·d] as [B, H, T, d]. */
+function headsFirst(x: Tensor, heads: number): Tensor {
+  const [B, T, D] = x.shape;
+  return x.reshape([B, T, heads, D / heads]).transpose([0, 2, 1, 3]);
+}
+
+/** Packed queries, keys and values [B, T, 3D], each as [B, H, T, d]. */
+function splitHeads(packed: Tensor, heads: number): Tensor[] {
   const [B, T, width] = packed.shape;
-  const D = width / parts;
-  return packed
-    .slice([0, 0, part * D], [B, T, D])
-    .reshape([B, T, heads, D / heads])
-    .transpose([0, 2, 1, 3]);
+  const D = width / 3;
+  return [0, 1, 2].map((part) => headsFirst(packed.slice([0, 0, part * D], [B, T, D]), heads));
 }
 
 /** [B, H, T, d] as [B, T, D]. */
@@ -74,7 +114,7 @@ export const causalAttentionOp = defineOp<AttentionAttributes>({
     ];
   },
   define: ([qkv], { heads }) => {
-    const [q, k, v] = [0, 1, 2].map((part) => splitHeads(qkv, part, 3, heads));
+    const [q, k, v] = splitHeads(qkv, heads);
     const scores = causalScores(q, k);
     const max = scores.max(-1, { keepDims: true });
     const e = scores.sub(max).exp();
@@ -94,8 +134,8 @@ export const causalAttentionGradOp = defineOp<AttentionAttributes>({
   kind: 'compute',
   infer: ([, qkv]) => [qkv],
   define: ([dy, qkv, y, logSumExp], { heads }) => {
-    const [q, k, v] = [0, 1, 2].map((part) => splitHeads(qkv, part, 3, heads));
-    const [dyHeads, yHeads] = [splitHeads(dy, 0, 1, heads), splitHeads(y, 0, 1, heads)];
+    const [q, k, v] = splitHeads(qkv, heads);
+    const [dyHeads, yHeads] = [headsFirst(dy, heads), headsFirst(y, heads)];
     const probabilities = causalScores(q, k)
       .sub(logSumExp.reshape([...logSumExp.shape, 1]))
       .exp();
@@ -117,44 +157,45 @@ export const causalAttentionGradOp = defineOp<AttentionAttributes>({
 });
 
 /**
- * Attention of T new tokens over `lengths[b]` cached ones and, causally, over themselves. The caller appends the new keys and values after.
- * @param qkv [B, T, 3D], the new tokens
- * @param keys [B, C, D]
- * @param values [B, C, D]
+ * Attention of T new tokens over `lengths[b]` cached ones and, causally, over themselves. The caller appends the new keys and values after: they
+ * are the last 2·G·d columns of `qkv`, one row of the cache each.
+ * @param qkv [B, T, (H + 2G)·d], the new tokens
+ * @param cache [B, C, 2·G·d]: keys, values
  * @param lengths [B] i32: rows of the cache in use
- * @returns [B, T, D]
+ * @returns [B, T, H·d]
+ * @throws {ShapeError} if the cache does not fit
  */
-export function cachedAttention(qkv: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, { heads }: AttentionAttributes): Tensor {
-  expectPacked('cachedAttention', qkv, 3, heads);
-  expectDType('cachedAttention', { qkv, keys, values }, 'f32');
+export function cachedAttention(qkv: Tensor, cache: Tensor, lengths: Tensor, { heads, keyValueHeads = heads }: AttentionOptions): Tensor {
+  expectHeads('cachedAttention', qkv, 3, heads, keyValueHeads);
+  expectDType('cachedAttention', { qkv, cache }, 'f32');
   expectDType('cachedAttention', { lengths }, 'i32');
-  return apply(cachedAttentionOp, [qkv, keys, values, lengths], { heads });
+  return apply(cachedAttentionOp, [qkv, cache, lengths], { heads, keyValueHeads });
 }
 
-export const cachedAttentionOp = defineOp<AttentionAttributes>({
+export const cachedAttentionOp = defineOp<{ readonly heads: number; readonly keyValueHeads: number }>({
   name: 'cachedAttention',
   kind: 'compute',
-  infer: ([qkv, keys, values, lengths]) => {
+  infer: ([qkv, cache, lengths], { heads, keyValueHeads }) => {
     const [B, T, width] = qkv.shape;
-    const fits =
-      [keys, values].every(({ shape }) => shape.length === 3 && shape[0] === B && shape[2] === width / 3) &&
-      keys.shape[1] === values.shape[1] &&
-      lengths.shape[0] === B;
+    const d = width / (heads + 2 * keyValueHeads);
+    const fits = cache.shape.length === 3 && cache.shape[0] === B && cache.shape[2] === 2 * keyValueHeads * d && lengths.shape[0] === B;
     if (!fits)
       throw new ShapeError(
-        `cachedAttention: qkv ${formatShape(qkv.shape)}, keys ${formatShape(keys.shape)}, values ${formatShape(values.shape)} and lengths ${formatShape(lengths.shape)} do not fit`,
+        `cachedAttention: qkv ${formatShape(qkv.shape)}, cache ${formatShape(cache.shape)} and lengths ${formatShape(lengths.shape)} do not fit ${heads} heads and ${keyValueHeads} of keys and values`,
       );
-    return [{ shape: [B, T, width / 3], dtype: 'f32' }];
+    return [{ shape: [B, T, heads * d], dtype: 'f32' }];
   },
-  define: ([qkv, keys, values, lengths], { heads }) => {
-    const [q, k, v] = [0, 1, 2].map((part) => splitHeads(qkv, part, 3, heads));
-    const [B, C] = keys.shape;
+  define: ([qkv, cache, lengths], { heads, keyValueHeads }) => {
+    const [B, C, cached] = cache.shape;
     const T = qkv.shape[1];
+    const stride = cached / 2;
+    const [q, k, v] = splitHeads(repeatHeads(qkv, heads, keyValueHeads), heads);
+    const old = [0, 1].map((part) => repeatOne(cache.slice([0, 0, part * stride], [B, C, stride]), heads, keyValueHeads));
+    const [keys, values] = old.map((x) => headsFirst(x, heads));
     const scale = 1 / Math.sqrt(q.shape[3]);
-    const cached = q.matmul(splitHeads(keys, 0, 1, heads), { transposeB: true }).mul(scale);
     const valid = iota([B, 1, T, C], 3).less(lengths.reshape([B, 1, 1, 1]));
-    const scores = concat([valid.where(cached, MASKED), causalScores(q, k)], 3);
-    return [mergeHeads(softmax(scores).matmul(concat([splitHeads(values, 0, 1, heads), v], 2)))];
+    const scores = concat([valid.where(q.matmul(keys, { transposeB: true }).mul(scale), MASKED), causalScores(q, k)], 3);
+    return [mergeHeads(softmax(scores).matmul(concat([values, v], 2)))];
   },
   lower: lowerCachedAttention,
 });

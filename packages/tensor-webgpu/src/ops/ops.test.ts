@@ -189,8 +189,19 @@ const CASES: Readonly<Record<string, (r: Random, d: Drawn) => Case>> = {
   cachedAttention: (r, { B, H, M, N, d }) => {
     const lengths = tensor(Int32Array.from({ length: B }, () => r.below(N + 1)));
     return {
-      inputs: [r.any(B, M, 3 * H * d), r.any(B, N, H * d), r.any(B, N, H * d)],
-      build: ([qkv, keys, values]) => cachedAttention(qkv, keys, values, lengths, { heads: H }),
+      inputs: [r.any(B, M, 3 * H * d), r.any(B, N, 2 * H * d)],
+      build: ([qkv, cache]) => cachedAttention(qkv, cache, lengths, { heads: H }),
+    };
+  },
+  'causalAttention, grouped queries': (r, { B, H, M, d }) => ({
+    inputs: [r.any(B, M, 4 * H * d)],
+    build: ([qkv]) => causalAttention(qkv, { heads: 2 * H, keyValueHeads: H }),
+  }),
+  'cachedAttention, grouped queries': (r, { B, H, M, N, d }) => {
+    const lengths = tensor(Int32Array.from({ length: B }, () => r.below(N + 1)));
+    return {
+      inputs: [r.any(B, M, 4 * H * d), r.any(B, N, 2 * H * d)],
+      build: ([qkv, cache]) => cachedAttention(qkv, cache, lengths, { heads: 2 * H, keyValueHeads: H }),
     };
   },
 };
@@ -252,8 +263,8 @@ describe.each([
 
   it('cachedAttention equals causalAttention over the whole', async () => {
     const qkv = new Random(1).any(1, 7, 24);
-    const cache = (column: number) => qkv.slice([0, 0, column], [1, 4, 8]).pad([0, 0, 0], [0, 3, 0]);
-    const y = cachedAttention(qkv.slice([0, 4, 0], [1, 3, 24]), cache(8), cache(16), tensor(new Int32Array([4])), { heads: 2 });
+    const cache = qkv.slice([0, 0, 8], [1, 4, 16]).pad([0, 0, 0], [0, 3, 0]);
+    const y = cachedAttention(qkv.slice([0, 4, 0], [1, 3, 24]), cache, tensor(new Int32Array([4])), { heads: 2 });
     const [actual, expected] = await device.run([y, causalAttention(qkv, { heads: 2 }).slice([0, 4, 0], [1, 3, 8])]);
     actual.forEach((value, i) => {
       expect(value).toBeCloseTo(expected[i], 5);

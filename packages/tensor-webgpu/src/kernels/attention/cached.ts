@@ -40,32 +40,34 @@ fn ${name}(lane: u32, x: ${type}) -> ${type} {
 
 const cachedKernel = defineKernel<CachedForm>({
   name: 'cached-attention',
-  bindings: { qkv: 'read', keys: 'read', values: 'read', lengths: 'read', y: 'write' },
-  types: ({ vector }) => ({ lengths: 'i32', ...(vector === 4 ? { qkv: 'vec4f', keys: 'vec4f', values: 'vec4f', y: 'vec4f' } : {}) }),
-  uniforms: { T: 'u32', capacity: 'u32', heads: 'u32', elements: 'u32', scale: 'f32' },
+  bindings: { qkv: 'read', cache: 'read', lengths: 'read', y: 'write' },
+  types: ({ vector }) => ({ lengths: 'i32', ...(vector === 4 ? { qkv: 'vec4f', cache: 'vec4f', y: 'vec4f' } : {}) }),
+  uniforms: { T: 'u32', capacity: 'u32', heads: 'u32', shared_by: 'u32', elements: 'u32', scale: 'f32' },
   subgroups: ({ subgroup }) => subgroup,
   wgsl: (form) => {
     const text = new AttentionText(form);
     const { C, E } = text;
     const lanes = acrossLanes(form, E);
-    const take = (keys: string, key: string, values: string, value: string) => `
+    const take = (rows: string) => `
     var s_sum = ${E}();
-    ${text.each((c) => `s_sum = fma(q[${c}], ${keys}[${key} + ${c}], s_sum);`)}
+    ${text.each((c) => `s_sum = fma(q[${c}], ${rows}[at + ${c}], s_sum);`)}
     let s = ${text.total('s_sum')};
     let raised = max(highest, s);
     let kept = exp(highest - raised);
     let p = exp(s - raised);
     sum = sum * kept + p;
     highest = raised;
-    ${text.each((c) => `o[${c}] = fma(${E}(p), ${values}[${value} + ${c}], o[${c}] * kept);`)}`;
+    ${text.each((c) => `o[${c}] = fma(${E}(p), ${rows}[at + stride + ${c}], o[${c}] * kept);`)}`;
     return `${lanes.declarations}
 @compute @workgroup_size(${form.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let width = u.heads * ${C}u;
+  let stride = width / u.shared_by;
   let head = group.y * ${C}u;
+  let shared_head = group.y / u.shared_by * ${C}u;
   let row0 = group.z * u.T;
   let length = u32(lengths[group.z]);
-  let q_at = (row0 + group.x) * 3u * width + head;
+  let q_at = (row0 + group.x) * (width + 2u * stride) + head;
   var q: array<${E}, ${C}>;
   var o: array<${E}, ${C}>;
   ${text.once((c) => `q[${c}] = qkv[q_at + ${c}] * u.scale;`)}
@@ -73,12 +75,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum = 0.0;
   var j = lane;
   for (; j < length; j += ${form.lanes}u) {
-    let at = (group.z * u.capacity + j) * width + head;
-    ${take('keys', 'at', 'values', 'at')}
+    let at = (group.z * u.capacity + j) * 2u * stride + shared_head;
+    ${take('cache')}
   }
   for (; j <= length + group.x; j += ${form.lanes}u) {
-    let at = (row0 + j - length) * 3u * width + width + head;
-    ${take('qkv', 'at', 'qkv', 'at + width')}
+    let at = (row0 + j - length) * (width + 2u * stride) + width + shared_head;
+    ${take('qkv')}
   }
   let top = ${lanes.max('highest')};
   let kept = exp(highest - top);
@@ -89,8 +91,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   },
 });
 
-export function lowerCachedAttention(context: LoweringContext<{ readonly heads: number }>): void {
-  const { heads } = context.attributes;
+export function lowerCachedAttention(context: LoweringContext<{ readonly heads: number; readonly keyValueHeads: number }>): void {
+  const { heads, keyValueHeads } = context.attributes;
   const [B, T, D] = context.outputs[0].shape;
   if (sizeOf([B, T, D]) === 0) return;
   const form = attentionForm(context.adapter, D / heads);
@@ -103,8 +105,15 @@ export function lowerCachedAttention(context: LoweringContext<{ readonly heads: 
   };
   context.call(cachedKernel, {
     parameters,
-    bindings: { qkv: context.input(0), keys: context.input(1), values: context.input(2), lengths: context.input(3), y: context.output(0) },
-    uniforms: { T, capacity: context.inputs[1].shape[1], heads, elements: form.headDim / form.vector, scale: 1 / Math.sqrt(form.headDim) },
+    bindings: { qkv: context.input(0), cache: context.input(1), lengths: context.input(2), y: context.output(0) },
+    uniforms: {
+      T,
+      capacity: context.inputs[1].shape[1],
+      heads,
+      shared_by: heads / keyValueHeads,
+      elements: form.headDim / form.vector,
+      scale: 1 / Math.sqrt(form.headDim),
+    },
     workgroups: [T, heads, B],
   });
 }
