@@ -69,3 +69,9 @@ export function expectShape(
       throw new ShapeError(`${op}: ${name} is ${formatShape(shape)}, expected [${expected.map((extent) => extent ?? '?').join(', ')}]`);
   }
 }
+
+/** [outer, length, inner] of a shape around an axis. */
+export function around(shape: Shape, axis: number): readonly [number, number, number] {
+  const product = (extents: readonly number[]) => extents.reduce((a, b) => a * b, 1);
+  return [product(shape.slice(0, axis)), shape[axis], product(shape.slice(axis + 1))];
+}

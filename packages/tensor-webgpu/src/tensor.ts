@@ -10,6 +10,7 @@ import { gatherRowsOp, scatterRowsOp } from './graph/primitives/gather.js';
 import { inputOp, literalOp } from './graph/primitives/leaf.js';
 import { matmulOp } from './graph/primitives/matmul.js';
 import { keptShape, maxOp, sumOp } from './graph/primitives/reduce.js';
+import { cumulativeSumOp } from './graph/primitives/scan.js';
 import { concatOp, expandOp, padOp, reshapeOp, sliceOp, transposeOp } from './graph/primitives/view.js';
 import { broadcastShapes, formatShape, normalizeAxes, normalizeAxis, type Shape, sameShape, sizeOf } from './shape.js';
 
@@ -86,6 +87,12 @@ export class Tensor {
   floor(): Tensor {
     return apply(elementwise.floorOp, [this], {});
   }
+  /** x to a constant power; a negative base takes whole exponents. */
+  pow(exponent: number): Tensor {
+    if (exponent === 0) return fill(this.shape, 1, this.dtype);
+    if (exponent === 1) return this;
+    return exponent === 2 ? this.square() : apply(elementwise.powOp, [this], { exponent });
+  }
   square(): Tensor {
     return this.mul(this);
   }
@@ -106,6 +113,9 @@ export class Tensor {
   }
   minimum(other: Tensor | number): Tensor {
     return binary(elementwise.minimumOp, this, other);
+  }
+  clamp(low: Tensor | number, high: Tensor | number): Tensor {
+    return this.maximum(low).minimum(high);
   }
   less(other: Tensor | number): Tensor {
     return binary(elementwise.lessOp, this, other);
@@ -128,6 +138,10 @@ export class Tensor {
     const [x, y] = [toTensor(a, dtype), toTensor(b, dtype)];
     const shape = broadcastShapes('where', this.shape, broadcastShapes('where', x.shape, y.shape));
     return apply(elementwise.whereOp, [this.expand(shape), x.expand(shape), y.expand(shape)], {});
+  }
+  /** This tensor, as a constant for gradients. */
+  stopGradient(): Tensor {
+    return apply(elementwise.stopGradientOp, [this], {});
   }
   cast(dtype: DType): Tensor {
     return dtype === this.dtype ? this : apply(elementwise.castOp, [this], { dtype });
@@ -172,6 +186,38 @@ export class Tensor {
   mean(axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
     const count = normalizeAxes('mean', axes, this.rank).reduce((product, axis) => product * this.shape[axis], 1);
     return this.sum(axes, options).mul(1 / count);
+  }
+  min(axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
+    return this.neg().max(axes, options).neg();
+  }
+  /** The place of the largest element along an axis, i32; of equals the first. */
+  argMax(axis = -1, { keepDims = false }: ReduceOptions = {}): Tensor {
+    const along = normalizeAxis('argMax', axis, this.rank);
+    const places = this.equal(this.max(along, { keepDims: true })).where(iota(this.shape, along), this.shape[along]);
+    return places.min(along, { keepDims });
+  }
+  /** log Σ exp x, shifted by the maximum. */
+  logSumExp(axes?: number | readonly number[], { keepDims = false }: ReduceOptions = {}): Tensor {
+    const top = this.max(axes, { keepDims: true }).stopGradient();
+    const result = this.sub(top).exp().sum(axes, { keepDims: true }).log().add(top);
+    return keepDims ? result : result.reshape(this.sum(axes).shape);
+  }
+  /** Running sums along an axis, each element included; from the end where `reverse`. */
+  cumulativeSum(axis = -1, { reverse = false }: { readonly reverse?: boolean } = {}): Tensor {
+    return apply(cumulativeSumOp, [this], { axis: normalizeAxis('cumulativeSum', axis, this.rank), reverse });
+  }
+  /** Pieces of `sizes` along an axis. @throws {ShapeError} if they do not add up to its extent */
+  split(sizes: readonly number[], axis = 0): Tensor[] {
+    const along = normalizeAxis('split', axis, this.rank);
+    const total = sizes.reduce((a, b) => a + b, 0);
+    if (total !== this.shape[along])
+      throw new ShapeError(`split: pieces of ${sizes.join(' + ')} along axis ${along} of ${formatShape(this.shape)}`);
+    let start = 0;
+    return sizes.map((size) => {
+      const starts = this.shape.map((_, i) => (i === along ? start : 0));
+      start += size;
+      return this.slice(starts, this.shape.with(along, size));
+    });
   }
   /** Sums over the axes along which `shape` broadcasts to this one: the adjoint of `expand`. */
   sumTo(shape: Shape): Tensor {
@@ -258,6 +304,19 @@ export function iota(shape: Shape, axis = shape.length - 1): Tensor {
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   if (tensors.length === 0) throw new ShapeError('concat: no tensors');
   return tensors.length === 1 ? tensors[0] : apply(concatOp, tensors, { axis: normalizeAxis('concat', axis, tensors[0].rank) });
+}
+
+/** Tensors of one shape side by side along a new axis. */
+export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  if (tensors.length === 0) throw new ShapeError('stack: no tensors');
+  const { shape } = tensors[0];
+  const along = normalizeAxis('stack', axis, shape.length + 1);
+  for (const other of tensors)
+    if (!sameShape(other.shape, shape)) throw new ShapeError(`stack: ${formatShape(shape)} and ${formatShape(other.shape)} differ`);
+  return concat(
+    tensors.map((x) => x.reshape(shape.toSpliced(along, 0, 1))),
+    along,
+  );
 }
 
 /** A constant that holds `data` (not copied) in row-major order. */

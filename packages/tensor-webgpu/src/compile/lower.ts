@@ -223,9 +223,10 @@ class Lowering {
   /** One generated kernel that computes `program` into `target`, from element `offset` on. */
   elementwise(label: string, { shape, loads, instructions, result }: ChainProgram, target: Value, offset = 0): void {
     if (sizeOf(shape) === 0) return;
+    const values = [...new Set(loads.map(({ value }) => value))];
     const program: ElementwiseProgram = {
       shape,
-      loads: loads.map(({ operand }) => operand),
+      loads: loads.map(({ value, operand }) => ({ ...operand, binding: values.indexOf(value) })),
       instructions,
       stores: [{ instruction: result, target: { dtype: target.dtype, strides: stridesOf(shape), offset, size: target.words } }],
     };
@@ -234,7 +235,7 @@ class Lowering {
       label,
       call.kernel,
       {},
-      (name) => (name === 'out0' ? { value: target, writes: true } : { value: loads[Number(name.slice(2))].value, writes: false }),
+      (name) => (name === 'out0' ? { value: target, writes: true } : { value: values[Number(name.slice(2))], writes: false }),
       call.uniforms,
       call.workgroups,
     );
@@ -277,6 +278,7 @@ class Lowering {
         kind: 'compute',
         index: 0,
         operands,
+        ...(node.op.functions === undefined ? {} : { functions: node.op.functions }),
         expression: (names, width) => node.op.expression?.(names, node.attributes, { width, ...types }) ?? '',
       });
     };

@@ -2,7 +2,7 @@
  * A compiled program: a flat list of (pipeline, bind group, workgroups) over planned memory. A call writes the inputs, encodes one pass and
  * submits it once; nothing is created while replaying.
  */
-import { ALIGNMENT, align } from '../device/alignment.js';
+import { align } from '../device/alignment.js';
 import type { Device, Pipeline } from '../device/device.js';
 import type { Storage } from '../device/variables.js';
 import { type DType, dtypeOf, type TypedArray } from '../dtype.js';
@@ -153,13 +153,19 @@ export class Executable implements Disposable {
 
   #buildDispatches({ steps }: Lowered, storageOf: (value: Value) => Storage): Dispatch[] {
     const { gpu, info } = this.#device;
-    const uniforms = new Uint32Array((steps.length * ALIGNMENT) / 4);
+    let uniformBytes = 0;
+    const uniformOffsets = steps.map((step) => {
+      const offset = uniformBytes;
+      uniformBytes += align(step.uniforms.length * 4);
+      return offset;
+    });
+    const uniforms = new Uint32Array(uniformBytes / 4);
     const floats = new Float32Array(uniforms.buffer);
     const signed = new Int32Array(uniforms.buffer);
     steps.forEach((step, i) => {
       step.uniforms.forEach(({ type, value }, field) => {
         const view = type === 'f32' ? floats : type === 'i32' ? signed : uniforms;
-        view[(i * ALIGNMENT) / 4 + field] = value;
+        view[uniformOffsets[i] / 4 + field] = value;
       });
     });
     const uniformBuffer = this.#device.createUniforms('uniforms', uniforms);
@@ -180,7 +186,7 @@ export class Executable implements Disposable {
       if (step.uniforms.length > 0)
         entries.push({
           binding: entries.length,
-          resource: { buffer: uniformBuffer, offset: i * ALIGNMENT, size: Math.ceil((step.uniforms.length * 4) / 16) * 16 },
+          resource: { buffer: uniformBuffer, offset: uniformOffsets[i], size: Math.ceil((step.uniforms.length * 4) / 16) * 16 },
         });
       return {
         label: step.label,

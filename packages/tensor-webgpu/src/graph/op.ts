@@ -44,6 +44,8 @@ export interface Op<A extends Attributes = Attributes> {
   ): readonly (Tensor | undefined)[];
   /** elementwise only: the WGSL expression over operand expressions; `width` 4 asks for a vec4 of the dtype. */
   expression?(operands: readonly string[], attributes: A, type: { width: 1 | 4; output: DType; inputs: readonly DType[] }): string;
+  /** elementwise only: WGSL functions that `expression` calls. */
+  readonly functions?: string;
   /** Floating-point operations of the kernels, a multiply-add counted as two: for reports. Where absent, they are not counted. */
   flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A): number;
   /** compute: whether `lower` applies `context.epilogue` to its only output. */

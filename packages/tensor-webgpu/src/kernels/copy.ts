@@ -18,7 +18,7 @@ function copyInto<A extends Readonly<Record<string, unknown>>>(
   if (sizeOf(fromType.shape) === 0) return;
   const call = elementwiseCall({
     shape: fromType.shape,
-    loads: [{ dtype: fromType.dtype, strides: stridesOf(fromType.shape), offset: 0, size: sizeOf(fromType.shape) }],
+    loads: [{ binding: 0, dtype: fromType.dtype, strides: stridesOf(fromType.shape), offset: 0, size: sizeOf(fromType.shape) }],
     instructions: [{ kind: 'load', index: 0, operands: [] }],
     stores: [{ instruction: 0, target: { dtype: toType.dtype, strides, offset, size: sizeOf(toType.shape) } }],
   });

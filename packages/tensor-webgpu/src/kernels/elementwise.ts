@@ -22,11 +22,24 @@ export interface Instruction {
   /** compute: the expression for the given vector width, over the names of its operands. */
   readonly expression?: (names: readonly string[], width: 1 | 4) => string;
   readonly operands: readonly number[];
+  /** compute: WGSL functions that the expression calls. */
+  readonly functions?: string;
+}
+
+/** The functions that instructions call, each once. */
+export function functionsOf(instructions: readonly Instruction[]): string {
+  return [...new Set(instructions.flatMap(({ functions }) => functions ?? []))].join('\n');
+}
+
+/** One of a program's reads. Several may read the same value, which is bound once. */
+export interface Load extends StridedOperand {
+  /** The number of the value among those bound. */
+  readonly binding: number;
 }
 
 export interface ElementwiseProgram {
   readonly shape: readonly number[];
-  readonly loads: readonly StridedOperand[];
+  readonly loads: readonly Load[];
   readonly instructions: readonly Instruction[];
   /** The instructions whose values are stored, and where. */
   readonly stores: readonly { readonly instruction: number; readonly target: StridedOperand }[];
@@ -56,7 +69,10 @@ function collapse(program: ElementwiseProgram): ElementwiseProgram {
     else groups.push([axis]);
   });
   const merged = groups.filter((axes) => axes.some((axis) => program.shape[axis] !== 1 || kept.has(axis)));
-  const narrow = (operand: StridedOperand) => ({ ...operand, strides: merged.map((axes) => operand.strides[axes[axes.length - 1]]) });
+  const narrow = <O extends StridedOperand>(operand: O): O => ({
+    ...operand,
+    strides: merged.map((axes) => operand.strides[axes[axes.length - 1]]),
+  });
   return {
     shape: merged.map((axes) => axes.reduce((product, axis) => product * program.shape[axis], 1)),
     loads: program.loads.map(narrow),
@@ -84,7 +100,7 @@ function isContiguous({ strides, offset }: StridedOperand, shape: readonly numbe
   return offset === 0;
 }
 
-/** The kernel of a chain; operands are bound as `in0`, `in1`, .., results as `out0`, .. */
+/** The kernel of a chain; values are bound as `in0`, `in1`, .., results as `out0`, .. */
 export function elementwiseCall(source: ElementwiseProgram): ElementwiseCall {
   const program = collapse(source);
   const { shape, loads, instructions, stores } = program;
@@ -125,10 +141,15 @@ export function elementwiseCall(source: ElementwiseProgram): ElementwiseCall {
   const types: Record<string, string> = {};
   const elementType = (operand: StridedOperand) => STORAGE_TYPE[operand.dtype];
   const lines: string[] = [];
-  loads.forEach((operand, i) => {
-    bindings[`in${i}`] = 'read';
-    types[`in${i}`] = isVectorLoad(operand) ? `vec4<${elementType(operand)}>` : elementType(operand);
-  });
+  // A value is bound as vectors if any load takes vectors of it: its size is whole vectors then.
+  const vectorBindings = new Set(loads.filter(isVectorLoad).map(({ binding }) => binding));
+  for (const operand of loads) {
+    const name = `in${operand.binding}`;
+    bindings[name] = 'read';
+    types[name] = vectorBindings.has(operand.binding) ? `vec4<${elementType(operand)}>` : elementType(operand);
+  }
+  const element = ({ binding }: Load, at: string) =>
+    vectorBindings.has(binding) ? `in${binding}[(${at}) / 4u][(${at}) % 4u]` : `in${binding}[${at}]`;
   stores.forEach(({ target }, i) => {
     bindings[`out${i}`] = 'write';
     types[`out${i}`] = vector ? `vec4<${elementType(target)}>` : elementType(target);
@@ -139,11 +160,8 @@ export function elementwiseCall(source: ElementwiseProgram): ElementwiseCall {
     if (instruction.kind === 'load') {
       const operand = loads[instruction.index];
       const at = address(`in${instruction.index}`, operand);
-      if (isVectorLoad(operand)) lines.push(`let ${name} = in${instruction.index}[${at === 'i * 4u' ? 'i' : `(${at}) / 4u`}];`);
-      else
-        lines.push(
-          `let ${name} = ${vector ? `vec4<${elementType(operand)}>(in${instruction.index}[${at}])` : `in${instruction.index}[${at}]`};`,
-        );
+      if (isVectorLoad(operand)) lines.push(`let ${name} = in${operand.binding}[${at === 'i * 4u' ? 'i' : `(${at}) / 4u`}];`);
+      else lines.push(`let ${name} = ${vector ? `vec4<${elementType(operand)}>(${element(operand, at)})` : element(operand, at)};`);
     } else if (instruction.kind === 'coordinate') {
       const axis = instruction.index;
       if (axis < 0) lines.push(`let ${name} = ${vector ? 'vec4i(0)' : '0i'};`);
@@ -169,7 +187,7 @@ export function elementwiseCall(source: ElementwiseProgram): ElementwiseCall {
     if (rank > 0) coordinates.push('let c0 = rest;');
   }
   const uniformTypes = Object.fromEntries(Object.keys(uniforms).map((name) => [name, 'u32' as const]));
-  const body = `
+  const body = `${functionsOf(instructions)}
 @compute @workgroup_size(${WORKGROUP_SIZE})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * 65535u + group.x) * ${WORKGROUP_SIZE}u + lane;

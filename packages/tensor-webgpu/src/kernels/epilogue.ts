@@ -2,7 +2,7 @@
  * An elementwise chain that a kernel applies to its result before storing it: a bias, an activation, a residual. It saves a pass over memory
  * and a dispatch. The chain becomes a function of the text; kernels that take one call it where they store.
  */
-import type { Instruction } from './elementwise.js';
+import { functionsOf, type Instruction } from './elementwise.js';
 import type { ValueRef } from './kernel.js';
 
 /** What a chain reads besides the kernel's result: the element at the same place, the one of the same column, or one for all. */
@@ -45,7 +45,7 @@ export function epilogueText(epilogue: Epilogue | undefined, width: 1 | 4): Epil
   return {
     bindings: Object.fromEntries(operands.map((_, i) => [`e${i}`, 'read'])),
     types: Object.fromEntries(operands.map(({ kind }, i) => [`e${i}`, kind === 'one' ? 'f32' : type])),
-    wgsl: `${opening}\n${lines.join('\n')}\n  return v${instructions.length - 1};\n}`,
+    wgsl: `${functionsOf(instructions)}\n${opening}\n${lines.join('\n')}\n  return v${instructions.length - 1};\n}`,
   };
 }
 

@@ -7,8 +7,27 @@ export function gelu(x: Tensor): Tensor {
   return x.mul(0.5).mul(inner.tanh().add(1));
 }
 
+export function relu(x: Tensor): Tensor {
+  return x.maximum(0);
+}
+
+/** 1 / (1 + e⁻ˣ), through tanh: nothing overflows. */
+export function sigmoid(x: Tensor): Tensor {
+  return x.mul(0.5).tanh().add(1).mul(0.5);
+}
+
+/** x · sigmoid(x). */
+export function silu(x: Tensor): Tensor {
+  return x.mul(sigmoid(x));
+}
+
 /** Softmax over the last axis, shifted by the row's maximum. */
 export function softmax(x: Tensor): Tensor {
   const e = x.sub(x.max(-1, { keepDims: true })).exp();
   return e.div(e.sum(-1, { keepDims: true }));
+}
+
+/** log softmax over the last axis. */
+export function logSoftmax(x: Tensor): Tensor {
+  return x.sub(x.logSumExp(-1, { keepDims: true }));
 }

@@ -4,7 +4,7 @@ import { defineOp, type TensorType } from '../graph/op.js';
 import { lowerCachedAttention } from '../kernels/attention/cached.js';
 import { lowerCausalAttention } from '../kernels/attention/causal.js';
 import { lowerCausalAttentionGrad } from '../kernels/attention/causal-gradient.js';
-import { formatShape } from '../shape.js';
+import { expectShape, formatShape } from '../shape.js';
 import { apply, applyAll, concat, expectDType, iota, type Tensor } from '../tensor.js';
 import { softmax } from './activation.js';
 
@@ -15,6 +15,11 @@ export interface AttentionOptions {
   readonly heads: number;
   /** Heads of keys and values, G, a divisor of H; each serves H / G heads of queries. [Ainslie et al., 2023] */
   readonly keyValueHeads?: number;
+}
+
+export interface CausalAttentionOptions extends AttentionOptions {
+  /** [B, T] i32: the first position that each one attends to, never falling within a row: segments of varying length side by side. */
+  readonly starts?: Tensor;
 }
 
 /** Stands for −∞ before a softmax: WGSL has no infinities. */
@@ -43,10 +48,14 @@ function expectHeads(op: string, qkv: TensorType, rank: number, heads: number, k
  * @returns [B, T, H·d]
  * @throws {ShapeError} if the last extent does not divide into the heads
  */
-export function causalAttention(qkv: Tensor, { heads, keyValueHeads = heads }: AttentionOptions): Tensor {
+export function causalAttention(qkv: Tensor, { heads, keyValueHeads = heads, starts }: CausalAttentionOptions): Tensor {
   expectHeads('causalAttention', qkv, 3, heads, keyValueHeads);
   expectDType('causalAttention', { qkv }, 'f32');
-  return applyAll(causalAttentionOp, [repeatHeads(qkv, heads, keyValueHeads)], { heads })[0];
+  const packed = repeatHeads(qkv, heads, keyValueHeads);
+  if (starts === undefined) return applyAll(causalAttentionOp, [packed], { heads })[0];
+  expectDType('causalAttention', { starts }, 'i32');
+  expectShape('causalAttention', { starts }, qkv.shape.slice(0, 2));
+  return applyAll(causalAttentionOp, [packed, starts], { heads })[0];
 }
 
 /** [.., G·d] with every head H / G times over: [.., H·d]. */
@@ -94,12 +103,17 @@ function mergeHeads(x: Tensor): Tensor {
   return x.transpose([0, 2, 1, 3]).reshape([B, T, H * d]);
 }
 
-function causalScores(q: Tensor, k: Tensor): Tensor {
+function causalScores(q: Tensor, k: Tensor, starts?: Tensor): Tensor {
   const scores = q.matmul(k, { transposeB: true }).mul(1 / Math.sqrt(q.shape[3]));
-  const T = q.shape[2];
-  return iota([T, T], 1)
+  const [B, , T] = q.shape;
+  const causal = iota([T, T], 1)
     .lessEqual(iota([T, T], 0))
     .where(scores, MASKED);
+  return starts === undefined
+    ? causal
+    : iota([T, T], 1)
+        .greaterEqual(starts.reshape([B, 1, T, 1]))
+        .where(causal, MASKED);
 }
 
 /** Outputs: the result [B, T, D] and the log-sum-exp of the scaled scores [B, H, T]. */
@@ -113,16 +127,16 @@ export const causalAttentionOp = defineOp<AttentionAttributes>({
       { shape: [B, heads, T], dtype: 'f32' },
     ];
   },
-  define: ([qkv], { heads }) => {
+  define: ([qkv, starts], { heads }) => {
     const [q, k, v] = splitHeads(qkv, heads);
-    const scores = causalScores(q, k);
+    const scores = causalScores(q, k, starts);
     const max = scores.max(-1, { keepDims: true });
     const e = scores.sub(max).exp();
     const sum = e.sum(-1, { keepDims: true });
     return [mergeHeads(e.div(sum).matmul(v)), sum.log().add(max).reshape(q.shape.slice(0, 3))];
   },
-  gradient: ([dy], [qkv], { heads }, [y, logSumExp]) => [
-    dy === undefined ? undefined : apply(causalAttentionGradOp, [dy, qkv, y, logSumExp], { heads }),
+  gradient: ([dy], [qkv, ...starts], { heads }, [y, logSumExp]) => [
+    dy === undefined ? undefined : apply(causalAttentionGradOp, [dy, qkv, y, logSumExp, ...starts], { heads }),
   ],
   flops: ([qkv]) => attentionProducts(qkv, 2),
   lower: lowerCausalAttention,
@@ -133,10 +147,10 @@ export const causalAttentionGradOp = defineOp<AttentionAttributes>({
   name: 'causalAttentionGrad',
   kind: 'compute',
   infer: ([, qkv]) => [qkv],
-  define: ([dy, qkv, y, logSumExp], { heads }) => {
+  define: ([dy, qkv, y, logSumExp, starts], { heads }) => {
     const [q, k, v] = splitHeads(qkv, heads);
     const [dyHeads, yHeads] = [headsFirst(dy, heads), headsFirst(y, heads)];
-    const probabilities = causalScores(q, k)
+    const probabilities = causalScores(q, k, starts)
       .sub(logSumExp.reshape([...logSumExp.shape, 1]))
       .exp();
     const delta = dyHeads.mul(yHeads).sum(-1, { keepDims: true });

@@ -1,9 +1,10 @@
 /** Cross-entropy of integer targets. The forward op keeps the log-sum-exp of each row, so that the backward pass is one elementwise chain. */
 import { ShapeError } from '../errors.js';
+import { checkpoint } from '../graph/custom.js';
 import { defineOp } from '../graph/op.js';
 import { lowerCrossEntropy } from '../kernels/cross-entropy.js';
 import { expectShape, formatShape } from '../shape.js';
-import { applyAll, expectDType, iota, type Tensor, zeros } from '../tensor.js';
+import { applyAll, concat, expectDType, iota, type Tensor, zeros } from '../tensor.js';
 
 /**
  * −log softmax(logits)[target] of each row, in nats; a target below zero leaves its row out (loss and gradient zero).
@@ -18,6 +19,30 @@ export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   expectDType('crossEntropy', { logits }, 'f32');
   expectDType('crossEntropy', { targets }, 'i32');
   return applyAll(crossEntropyOp, [logits, targets], {})[0];
+}
+
+/**
+ * Cross-entropy of the logits `hidden` · `weight`ᵀ, in chunks of rows whose logits are computed again in the backward pass: the [N, V] matrix
+ * never exists, a chunk of it does.
+ * @param hidden [N, D] f32
+ * @param weight [V, D] f32
+ * @param targets [N] i32; below zero: left out
+ * @param options.chunks number of chunks; the last may be shorter
+ * @returns [N]
+ * @throws {ShapeError | DTypeError}
+ */
+export function linearCrossEntropy(hidden: Tensor, weight: Tensor, targets: Tensor, { chunks }: { readonly chunks: number }): Tensor {
+  const [N, D] = hidden.shape;
+  const size = Math.ceil(N / Math.max(1, chunks));
+  const starts = Array.from({ length: Math.ceil(N / size) }, (_, i) => i * size);
+  return concat(
+    starts.map((start) => {
+      const count = Math.min(size, N - start);
+      const wanted = targets.slice([start], [count]);
+      const rows = hidden.slice([start, 0], [count, D]);
+      return checkpoint([rows, weight], (h, w) => [crossEntropy(h.matmul(w, { transposeB: true }), wanted)])[0];
+    }),
+  );
 }
 
 const column = (x: Tensor) => x.reshape([x.shape[0], 1]);

@@ -6,14 +6,20 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../device/device.js';
 import { openDevice } from '../device/open.js';
+import { checkpoint, customGradient } from '../graph/custom.js';
 import { grad } from '../graph/gradient.js';
 import { interpret } from '../graph/interpret.js';
-import { concat, type Tensor, tensor } from '../tensor.js';
-import { gelu, softmax } from './activation.js';
+import { concat, iota, stack, type Tensor, tensor } from '../tensor.js';
+import { gelu, logSoftmax, relu, sigmoid, silu, softmax } from './activation.js';
 import { ancestorAttention } from './ancestor-attention.js';
 import { cachedAttention, causalAttention } from './attention.js';
-import { crossEntropy } from './cross-entropy.js';
+import { crossEntropy, linearCrossEntropy } from './cross-entropy.js';
+import { einsum } from './einsum.js';
 import { layerNorm } from './layer-norm.js';
+import { dropout } from './random.js';
+import { rmsNorm } from './rms-norm.js';
+import { rope } from './rope.js';
+import { topK } from './top-k.js';
 
 /** Extents: small ones of any kind, and those for which kernels have wider forms. */
 const extent = fc.oneof(fc.integer({ min: 1, max: 11 }), fc.constantFrom(16, 32, 64));
@@ -170,6 +176,74 @@ const CASES: Readonly<Record<string, (r: Random, d: Drawn) => Case>> = {
   scatterRows: (r, { M, N, K }) => {
     const ids = r.ids(K, M);
     return { inputs: [r.any(K, N)], build: ([rows]) => rows.scatterRows(ids, M) };
+  },
+  'pow of whole exponents': unary(anyValues, (x) => x.pow(3).add(x.pow(2)).add(x.pow(4))),
+  'pow of any base': unary(positive, (x) => x.pow(-0.5).add(x.pow(1.7))),
+  clamp: (r, { M, N }) => ({ inputs: [r.apart(0, M, N)], build: ([x]) => x.clamp(-1, 1).mul(x) }),
+  min: (r, { B, M, N }) => ({ inputs: [r.apart(0, B, M, N)], build: ([x]) => x.min(-1).add(x.min([0, 2])) }),
+  argMax: (r, { M, N }) => ({ inputs: [r.apart(0, M, N)], build: ([x]) => x.mul(x.argMax(-1, { keepDims: true }).cast('f32')) }),
+  logSumExp: (r, { M, N }) => ({ inputs: [r.any(M, N)], build: ([x]) => x.logSumExp(-1).add(x.logSumExp()) }),
+  cumulativeSum: (r, { B, M, N }) => ({
+    inputs: [r.any(B, M, N)],
+    build: ([x]) => x.cumulativeSum().add(x.cumulativeSum(1, { reverse: true })),
+  }),
+  topK: (r, { M, N }) => ({
+    inputs: [r.apart(0, M, N)],
+    build: ([x]) => {
+      const { values, places } = topK(x, Math.max(1, N >> 1));
+      return values.mul(places.cast('f32').add(1));
+    },
+  }),
+  'split and stack': (r, { B, M, N }) => ({
+    inputs: [r.any(B, M + N)],
+    build: ([x]) => {
+      const [a, b] = x.split([M, N], 1);
+      return stack([x, x.mul(a.sum().add(b.mean()))], 1);
+    },
+  }),
+  'einsum of two': (r, { B, M, N, K }) => ({
+    inputs: [r.any(M, B, K), r.any(K, N, B)],
+    build: ([x, y]) => einsum('mbk,knb->nbm', x, y),
+  }),
+  'einsum of three and one': (r, { B, M, N, K }) => ({
+    inputs: [r.any(M, K), r.any(K, N), r.any(N, B)],
+    build: ([x, y, z]) => einsum('mk,kn,nb->bm', x, y, z).add(einsum('mk->', x)),
+  }),
+  stopGradient: (r, { M, N }) => ({
+    inputs: [r.any(M, N), r.any(N)],
+    build: ([x, y]) => x.add(y.mul(0)).mul(2).add(x.stopGradient().mul(0)),
+  }),
+  customGradient: (r, { M, N }) => ({
+    inputs: [r.any(M, N)],
+    build: ([x]) =>
+      customGradient(
+        [x],
+        (a) => [a.mul(a)],
+        ([dy], [a]) => [dy?.mul(a).mul(2)],
+      )[0],
+  }),
+  checkpoint: (r, { M, N, K }) => ({
+    inputs: [r.any(M, K), r.any(K, N)],
+    build: ([x, w]) => checkpoint([x, w], (a, b) => [a.matmul(b).tanh().square()])[0],
+  }),
+  relu: unary(apart, relu),
+  sigmoid: unary(anyValues, sigmoid),
+  silu: unary(anyValues, silu),
+  logSoftmax: unary(anyValues, logSoftmax),
+  rmsNorm: (r, { M, N }) => ({ inputs: [r.any(M, N), r.any(N)], build: ([x, w]) => rmsNorm(x, w, { eps: 0.01 }) }),
+  rope: (r, { B, M, d }) => ({ inputs: [r.any(B, M, 2 * d)], build: ([x]) => rope(x, iota([M]), { base: 100 }) }),
+  dropout: (r, { M, N }) => ({ inputs: [r.any(M, N)], build: ([x]) => dropout(x, 0.3, tensor(Uint32Array.of(7, 3))) }),
+  linearCrossEntropy: (r, { M, N, K }) => {
+    const targets = r.ids(M, N);
+    return { inputs: [r.any(M, K), r.any(N, K)], build: ([h, w]) => linearCrossEntropy(h, w, targets, { chunks: 3 }) };
+  },
+  'causalAttention over segments': (r, { B, H, M, d }) => {
+    const starts = new Int32Array(B * M);
+    for (let i = 0; i < B * M; i++) starts[i] = i % M === 0 ? 0 : r.below(3) === 0 ? i % M : starts[i - 1];
+    return {
+      inputs: [r.any(B, M, 3 * H * d)],
+      build: ([qkv]) => causalAttention(qkv, { heads: H, starts: tensor(starts, [B, M]) }),
+    };
   },
   gelu: unary(anyValues, gelu),
   softmax: unary(anyValues, softmax),

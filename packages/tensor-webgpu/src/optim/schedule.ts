@@ -19,3 +19,18 @@ export function cosineSchedule({ peak, warmup, total, floor }: CosineSchedule): 
     return peak * (floor + (1 - floor) * 0.5 * (1 + Math.cos(Math.PI * progress)));
   };
 }
+
+export interface WarmupStableDecaySchedule {
+  readonly peak: number;
+  /** Steps of linear warm-up. */
+  readonly warmup: number;
+  /** Steps in all. */
+  readonly total: number;
+  /** Steps of linear decay to zero, the last ones. */
+  readonly decay: number;
+}
+
+/** Linear warm-up, a plateau, linear decay to zero. [Hu et al., 2024] @returns the learning rate of step 0, 1, .. */
+export function warmupStableDecaySchedule({ peak, warmup, total, decay }: WarmupStableDecaySchedule): (step: number) => number {
+  return (step) => peak * Math.max(0, Math.min(1, (step + 1) / Math.max(1, warmup), (total - step) / Math.max(1, decay)));
+}

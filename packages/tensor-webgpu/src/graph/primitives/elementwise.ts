@@ -5,6 +5,8 @@ import { formatShape, sameShape } from '../../shape.js';
 import type { Tensor } from '../../tensor.js';
 import { type Attributes, defineOp, type Op, type TensorType } from '../op.js';
 
+import { threefry, threefryWgsl } from './threefry.js';
+
 interface ElementwiseRule {
   readonly arity: 1 | 2;
   readonly host: (a: number, b: number) => number;
@@ -181,6 +183,55 @@ export const whereOp = defineOp<Attributes>({
   },
   gradient: ([dy], [condition]) => (dy === undefined ? [] : [undefined, condition.where(dy, 0), condition.where(0, dy)]),
   expression: ([condition, a, b], _, { width }) => `select(${b}, ${a}, ${condition} != ${width === 4 ? 'vec4u(0u)' : '0u'})`,
+});
+
+/** x to a constant power; a negative base takes whole exponents. */
+export const powOp = defineOp<{ exponent: number }>({
+  name: 'pow',
+  kind: 'elementwise',
+  infer: (inputs) => [expectOperands('pow', inputs, true)],
+  evaluate: ([x], [y], _, { exponent }) => {
+    for (let i = 0; i < y.length; i++) y[i] = x[i] ** exponent;
+  },
+  gradient: ([dy], [x], { exponent }) => [dy?.mul(x.pow(exponent - 1)).mul(exponent)],
+  // WGSL's pow is undefined below zero.
+  expression: ([x], { exponent }, { width }) => {
+    const type = width === 4 ? 'vec4f' : 'f32';
+    const size = `pow(abs(${x}), ${type}(${floatLiteral(exponent)}))`;
+    if (!Number.isInteger(exponent)) return `pow(${x}, ${type}(${floatLiteral(exponent)}))`;
+    return exponent % 2 === 0 ? size : `(sign(${x}) * ${size})`;
+  },
+});
+
+/** Its operand, as a constant for gradients. */
+export const stopGradientOp = defineOp<Readonly<Record<string, never>>>({
+  name: 'stopGradient',
+  kind: 'elementwise',
+  infer: ([x]) => [x],
+  evaluate: ([x], [y]) => y.set(x),
+  gradient: () => [undefined],
+  expression: ([x]) => x,
+});
+
+/**
+ * Random bits of a counter, by Threefry-2x32 with 20 rounds; the first of its two words. [Salmon et al., 2011]
+ * Operands: the counter (u32) and the two words of the key (u32).
+ */
+export const randomBitsOp = defineOp<Readonly<Record<string, never>>>({
+  name: 'randomBits',
+  kind: 'elementwise',
+  infer: ([counter, k0, k1]) => {
+    for (const { dtype } of [counter, k0, k1]) if (dtype !== 'u32') throw new DTypeError(`randomBits: operand is ${dtype}, expected u32`);
+    return [expectOperands('randomBits', [counter, k0, k1], false)];
+  },
+  evaluate: ([counter, k0, k1], [y]) => {
+    for (let i = 0; i < y.length; i++) y[i] = threefry(counter[i], k0[i], k1[i]);
+  },
+  functions: threefryWgsl(),
+  expression: ([counter, k0, k1], _, { width }) => {
+    if (width === 1) return `threefry(${counter}, ${k0}, ${k1})`;
+    return `vec4u(${[0, 1, 2, 3].map((i) => `threefry(${counter}[${i}], ${k0}[${i}], ${k1}[${i}])`).join(', ')})`;
+  },
 });
 
 /** Conversion of numbers; a bool becomes 0 or 1, and f32 to integer truncates. */

@@ -36,6 +36,7 @@ export function viewOf(
   if (op === 'transpose') return { strides: (attributes.permutation as number[]).map((axis) => strides[axis]), offset: 0 };
   if (op === 'slice')
     return { strides, offset: (attributes.starts as number[]).reduce((sum, start, axis) => sum + start * strides[axis], 0) };
+  if (op === 'after') return { strides, offset: 0 };
   if (op !== 'expand') return undefined;
   const lead = output.shape.length - input.shape.length;
   return {
@@ -118,6 +119,15 @@ export const sliceOp = defineOp<{ starts: readonly number[]; sizes: readonly num
       x.shape.map((extent, axis) => extent - starts[axis] - sizes[axis]),
     ),
   ],
+});
+
+/** `x`, not before the other operands are computed; `mark` keeps what is made of it apart from equal work. */
+export const afterOp = defineOp<{ mark: number }>({
+  name: 'after',
+  kind: 'view',
+  infer: ([x]) => [x],
+  evaluate: ([x], [y]) => y.set(x),
+  gradient: ([dy]) => [dy],
 });
 
 /** Zeros around `x`: `before[axis]` and `after[axis]` elements. */

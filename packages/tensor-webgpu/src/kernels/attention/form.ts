@@ -54,6 +54,11 @@ export class AttentionText {
     return this.form.software ? `for (var c = 0u; c < u.elements; c++) { ${line('c')} }` : sweep(this.C, line);
   }
 
+  /** The same, kept apart from its neighbours. */
+  piece(line: (c: string) => string): string {
+    return this.form.shared ? `if (u.elements > 0u) {\n${this.each(line)}\n}` : this.each(line);
+  }
+
   /** `line` for each row of a block. */
   rows(line: (row: number) => string): string {
     return unroll(this.form.block, line);
@@ -80,7 +85,7 @@ export class AttentionText {
 
   /** Declares the scalar `result`: the product of function array `own` and row `name`. */
   product(result: string, own: string, name: string, buffer: string): string {
-    return `var ${result}_sum = ${this.E}();\n${this.each((c) => `${result}_sum = fma(${own}[${c}], ${this.element(name, buffer, c)}, ${result}_sum);`)}\nlet ${result} = ${this.total(`${result}_sum`)};`;
+    return `var ${result}_sum = ${this.E}();\n${this.piece((c) => `${result}_sum = fma(${own}[${c}], ${this.element(name, buffer, c)}, ${result}_sum);`)}\nlet ${result} = ${this.total(`${result}_sum`)};`;
   }
 
   /** `start` plus the rows of a block, each times its scalar. */
