@@ -3,7 +3,7 @@
  * op lowers itself. Nothing here knows buffers.
  */
 import type { DType } from '../dtype.js';
-import { topological } from '../graph/gradient.js';
+import { inOrderOfCreation } from '../graph/gradient.js';
 import type { Node, TensorType } from '../graph/op.js';
 import { viewOf } from '../graph/primitives/view.js';
 import { type ElementwiseProgram, elementwiseCall, type Instruction, type StridedOperand } from '../kernels/elementwise.js';
@@ -396,7 +396,7 @@ export interface UpdateTarget {
 /** Lowers `outputs`, then `updates`: these run after every reader of the variables they write. */
 export function lower(outputs: readonly Tensor[], updates: readonly UpdateTarget[], adapter: AdapterTraits): Lowered {
   const roots = [...outputs, ...updates.map(({ value }) => value), ...updates.map(({ leaf }) => leaf)];
-  const order = topological(roots);
+  const order = inOrderOfCreation(roots);
   const chains = fuseElementwise(order, roots);
   const lowering = new Lowering(adapter, chains, chainProducers(order, roots, chains));
   const late: Node[] = [];

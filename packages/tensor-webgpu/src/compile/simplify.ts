@@ -2,7 +2,7 @@
  * Rewrites a graph: fused ops without a kernel become their definitions, equal subgraphs become one, constants fold, neutral operations and
  * repeated views vanish, and a transposed operand of a matrix product becomes a flag. What nothing needs is left behind.
  */
-import { topological } from '../graph/gradient.js';
+import { inOrderOfCreation } from '../graph/gradient.js';
 import type { Attributes, Node, Op } from '../graph/op.js';
 import { fillOp } from '../graph/primitives/elementwise.js';
 import { type MatmulAttributes, matmulOp } from '../graph/primitives/matmul.js';
@@ -72,21 +72,15 @@ export function simplify(roots: readonly Tensor[]): Tensor[] {
     if (outputs === undefined) throw new Error('unreachable: a node was simplified before its inputs');
     return outputs[tensor.index];
   };
-  /** One node per distinct application. */
-  const unify = (op: Op, inputs: readonly Tensor[], attributes: Attributes, existing?: Node): readonly Tensor[] => {
+  /** One node per distinct application. Nodes are made anew, so that their order of creation is the order of the original ones. */
+  const unify = (op: Op, inputs: readonly Tensor[], attributes: Attributes): readonly Tensor[] => {
     const key = `${op.name}|${inputs.map(({ node, index }) => `${node.id}.${index}`).join()}|${JSON.stringify(attributes)}`;
-    const found = known.get(key);
-    if (found !== undefined) return found;
-    const isReusable = existing?.inputs.every((input, i) => input.node === inputs[i].node && input.index === inputs[i].index) ?? false;
-    const outputs =
-      existing !== undefined && isReusable
-        ? existing.outputs.map((_, index) => new Tensor(existing, index))
-        : applyAll(op, inputs, attributes);
+    const outputs = known.get(key) ?? applyAll(op, inputs, attributes);
     known.set(key, outputs);
     return outputs;
   };
   const visit = (tensors: readonly Tensor[]): void => {
-    for (const node of topological(tensors)) {
+    for (const node of inOrderOfCreation(tensors)) {
       if (rewritten.has(node)) continue;
       const { op, attributes } = node;
       if (op.kind === 'leaf') {
@@ -104,7 +98,7 @@ export function simplify(roots: readonly Tensor[]): Tensor[] {
       if (shorter !== undefined && sameShape(shorter.shape, node.outputs[0].shape)) {
         visit([shorter]);
         rewritten.set(node, [lookUp(shorter)]);
-      } else rewritten.set(node, unify(op, inputs, attributes, node));
+      } else rewritten.set(node, unify(op, inputs, attributes));
     }
   };
   visit(roots);

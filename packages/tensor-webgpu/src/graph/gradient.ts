@@ -28,6 +28,14 @@ export function topological(roots: readonly Tensor[]): Node[] {
 }
 
 /**
+ * The same nodes in the order in which the program was written: what is computed together stands together, so values are needed for a short
+ * time. (Inputs have smaller ids than their consumers.)
+ */
+export function inOrderOfCreation(roots: readonly Tensor[]): Node[] {
+  return topological(roots).sort((a, b) => a.id - b.id);
+}
+
+/**
  * Vector-Jacobian product: Σ upstream[i] · d outputs[i] / d wrt[j] for each j.
  * @returns one tensor per `wrt`, of its shape; undefined where no path exists
  */
