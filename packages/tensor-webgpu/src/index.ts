@@ -24,6 +24,7 @@ export { adamWUpdate, globalNorm, pack, writeRows } from './ops/update.js';
 export { GradientAccumulator } from './optim/accumulator.js';
 export { AdamW, type AdamWOptions, type ParameterGroup } from './optim/adamw.js';
 export { clipByGlobalNorm } from './optim/clip.js';
+export { LossScaler, type LossScalerOptions } from './optim/loss-scaler.js';
 export { Muon, type MuonOptions } from './optim/muon.js';
 export { type CosineSchedule, cosineSchedule, type WarmupStableDecaySchedule, warmupStableDecaySchedule } from './optim/schedule.js';
 export { Sgd, type SgdOptions } from './optim/sgd.js';

@@ -2,7 +2,7 @@
  * A Tensor is symbolic: one output of a graph node, with a shape and a dtype. It owns no memory; nothing runs until a program or the
  * interpreter asks for it. Methods broadcast like NumPy and throw at the line that builds a wrong op.
  */
-import { type DType, dtypeOf, type TypedArray } from './dtype.js';
+import { type DType, dtypeOf, isFloat, type TypedArray } from './dtype.js';
 import { DTypeError, ShapeError } from './errors.js';
 import { type Attributes, Node, type Op } from './graph/op.js';
 import * as elementwise from './graph/primitives/elementwise.js';
@@ -328,6 +328,14 @@ export function tensor(data: TypedArray, shape: Shape = [data.length]): Tensor {
 /** A program input, to be given at each call. */
 export function placeholder(name: string, shape: Shape, dtype: DType): Tensor {
   return apply(inputOp, [], { name, shape, dtype });
+}
+
+/** @throws {DTypeError} unless all are f32, or all f16 */
+export function expectFloat(op: string, operands: Readonly<Record<string, Tensor>>): void {
+  const [[first, { dtype }], ...rest] = Object.entries(operands);
+  if (!isFloat(dtype)) throw new DTypeError(`${op}: ${first} is ${dtype}, expected f32 or f16`);
+  for (const [name, other] of rest)
+    if (other.dtype !== dtype) throw new DTypeError(`${op}: ${name} is ${other.dtype}, expected ${dtype} as ${first} is`);
 }
 
 /** @throws {DTypeError} */

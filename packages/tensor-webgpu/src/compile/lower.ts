@@ -2,7 +2,7 @@
  * From a simplified graph to a list of kernel calls over abstract values: chains become generated kernels, views become strides, every other
  * op lowers itself. Nothing here knows buffers.
  */
-import type { DType } from '../dtype.js';
+import { BYTES_PER_ELEMENT, type DType, isFloat } from '../dtype.js';
 import { inOrderOfCreation } from '../graph/gradient.js';
 import type { Node, TensorType } from '../graph/op.js';
 import { viewOf } from '../graph/primitives/view.js';
@@ -17,13 +17,18 @@ import { type Chain, chainProducers, fuseElementwise } from './fuse.js';
 /** Memory that a program reads or writes: planned (arena), or owned by somebody else (a leaf's). */
 export interface Value {
   readonly id: number;
-  readonly words: number;
+  readonly elements: number;
   readonly dtype: DType;
   readonly label: string;
   /** The leaf that owns it. */
   readonly leaf?: Node;
-  /** A value of which this is the part at `offset` words. */
+  /** A value of which this is the part at `offset` elements. */
   parent?: { readonly value: Value; readonly offset: number };
+}
+
+/** Bytes of a value. */
+export function byteLength({ elements, dtype }: Value): number {
+  return elements * BYTES_PER_ELEMENT[dtype];
 }
 
 export interface Step {
@@ -85,14 +90,14 @@ function epilogueOperands(
     const { strides, offset, dtype } = operand;
     const walks = (wanted: readonly number[]) =>
       offset === 0 && shape.every((extent, axis) => extent === 1 || strides[axis] === wanted[axis]);
-    const isElement = walks(dense) && value.words === sizeOf(shape);
+    const isElement = walks(dense) && value.elements === sizeOf(shape);
     if (value === own) {
       if (!isElement) return undefined;
       continue;
     }
-    const isColumn = walks(shape.map((_, axis) => (axis === shape.length - 1 ? 1 : 0))) && value.words === shape.at(-1);
+    const isColumn = walks(shape.map((_, axis) => (axis === shape.length - 1 ? 1 : 0))) && value.elements === shape.at(-1);
     const kind = isElement ? 'element' : isColumn ? 'column' : walks(shape.map(() => 0)) ? 'one' : undefined;
-    if (kind === undefined || dtype !== 'f32' || seen.has(value) || operands.length === MAX_EPILOGUE_OPERANDS) return undefined;
+    if (kind === undefined || !isFloat(dtype) || seen.has(value) || operands.length === MAX_EPILOGUE_OPERANDS) return undefined;
     seen.add(value);
     operands.push({ load, kind });
   }
@@ -122,7 +127,7 @@ class Lowering {
   value(type: TensorType, label: string, leaf?: Node): Value {
     const value: Value = {
       id: this.values.length,
-      words: sizeOf(type.shape),
+      elements: sizeOf(type.shape),
       dtype: type.dtype,
       label,
       ...(leaf === undefined ? {} : { leaf }),
@@ -191,7 +196,7 @@ class Lowering {
     const dense = stridesOf(tensor.shape);
     const whole =
       place.offset === 0 &&
-      place.value.words === tensor.size &&
+      place.value.elements === tensor.size &&
       tensor.shape.every((extent, axis) => extent === 1 || place.strides[axis] === dense[axis]);
     if (whole) return place.value;
     const key = `${place.value.id}:${place.offset}:${place.strides.join()}:${tensor.shape.join()}`;
@@ -205,19 +210,19 @@ class Lowering {
 
   /** Copies a whole value into `target`, from word `offset` on. */
   copy(label: string, value: Value, target: Value, offset = 0): void {
-    const operand = { dtype: value.dtype, strides: [1], offset: 0, size: value.words };
-    this.elementwise(label, copyProgram([value.words], value, operand), target, offset);
+    const operand = { dtype: value.dtype, strides: [1], offset: 0, size: value.elements };
+    this.elementwise(label, copyProgram([value.elements], value, operand), target, offset);
   }
 
   /** A copy of a value in memory of its own. */
   duplicate(value: Value): Value {
-    const copy = this.value({ shape: [value.words], dtype: value.dtype }, `${value.label} copy`);
+    const copy = this.value({ shape: [value.elements], dtype: value.dtype }, `${value.label} copy`);
     this.copy('copy', value, copy);
     return copy;
   }
 
   #operand({ value, strides, offset }: Place): StridedOperand {
-    return { dtype: value.dtype, strides, offset, size: value.words };
+    return { dtype: value.dtype, strides, offset, size: value.elements };
   }
 
   /** One generated kernel that computes `program` into `target`, from element `offset` on. */
@@ -228,7 +233,7 @@ class Lowering {
       shape,
       loads: loads.map(({ value, operand }) => ({ ...operand, binding: values.indexOf(value) })),
       instructions,
-      stores: [{ instruction: result, target: { dtype: target.dtype, strides: stridesOf(shape), offset, size: target.words } }],
+      stores: [{ instruction: result, target: { dtype: target.dtype, strides: stridesOf(shape), offset, size: target.elements } }],
     };
     const call = elementwiseCall(program);
     this.#push(

@@ -2,7 +2,7 @@
  * Memory: every planned value gets an offset in one arena, so that values whose lives overlap never overlap in memory. Values are placed in
  * order of size, largest first, each at the lowest offset that is free during its life.
  */
-import type { Step, Value } from './lower.js';
+import { byteLength, type Step, type Value } from './lower.js';
 
 export interface Plan {
   readonly arenaBytes: number;
@@ -20,14 +20,15 @@ interface Life {
   last: number;
 }
 
-function rootOf(value: Value): { root: Value; words: number } {
-  let words = 0;
+/** The value that owns the memory, and where in it this one starts. Parts are f32. */
+function rootOf(value: Value): { root: Value; bytes: number } {
+  let bytes = 0;
   let root = value;
   while (root.parent !== undefined) {
-    words += root.parent.offset;
+    bytes += root.parent.offset * 4;
     root = root.parent.value;
   }
-  return { root, words };
+  return { root, bytes };
 }
 
 export function planMemory(steps: readonly Step[], results: readonly Value[]): Plan {
@@ -47,9 +48,9 @@ export function planMemory(steps: readonly Step[], results: readonly Value[]): P
   const placed: { first: number; last: number; start: number; end: number }[] = [];
   const starts = new Map<Value, number>();
   let unsharedBytes = 0;
-  const bySize = [...lives].sort(([a], [b]) => b.words - a.words || a.id - b.id);
+  const bySize = [...lives].sort(([a], [b]) => byteLength(b) - byteLength(a) || a.id - b.id);
   for (const [value, { first, last }] of bySize) {
-    const bytes = Math.max(1, Math.ceil((value.words * 4) / ALIGNMENT)) * ALIGNMENT;
+    const bytes = Math.max(1, Math.ceil(byteLength(value) / ALIGNMENT)) * ALIGNMENT;
     unsharedBytes += bytes;
     const others = placed.filter((other) => other.first <= last && first <= other.last).sort((a, b) => a.start - b.start);
     let start = 0;
@@ -62,9 +63,9 @@ export function planMemory(steps: readonly Step[], results: readonly Value[]): P
   }
   const offsets = new Map<Value, number>();
   for (const value of new Set([...steps.flatMap(({ bindings }) => bindings.map((binding) => binding.value)), ...results])) {
-    const { root, words } = rootOf(value);
+    const { root, bytes } = rootOf(value);
     const start = starts.get(root);
-    if (start !== undefined) offsets.set(value, start + words * 4);
+    if (start !== undefined) offsets.set(value, start + bytes);
   }
   return { arenaBytes: placed.reduce((bytes, { end }) => Math.max(bytes, end), 0), unsharedBytes, offsets };
 }

@@ -5,14 +5,14 @@
 import { align } from '../device/alignment.js';
 import type { Device, Pipeline } from '../device/device.js';
 import type { Storage } from '../device/variables.js';
-import { type DType, dtypeOf, type TypedArray } from '../dtype.js';
+import { BYTES_PER_ELEMENT, type DType, dtypeOf, type TypedArray } from '../dtype.js';
 import { DTypeError, GraphError, ShapeError, StaleResultError } from '../errors.js';
 import type { Node, TensorType } from '../graph/op.js';
 import { type Profile, profileDispatches } from '../profile/profile.js';
 import { formatShape, type Shape, sameShape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import type { Dispatch } from './dispatch.js';
-import { type Lowered, lower, type Step, type UpdateTarget, type Value } from './lower.js';
+import { byteLength, type Lowered, lower, type Step, type UpdateTarget, type Value } from './lower.js';
 import { planMemory } from './plan.js';
 import { simplify } from './simplify.js';
 
@@ -128,7 +128,7 @@ export class Executable implements Disposable {
     let bytes = 0;
     const offsets = Object.values(inputs).map((tensor) => {
       const offset = bytes;
-      bytes += align(tensor.size * 4);
+      bytes += align(tensor.size * BYTES_PER_ELEMENT[tensor.dtype]);
       return offset;
     });
     const buffer = this.#buffer('inputs', bytes);
@@ -174,7 +174,7 @@ export class Executable implements Disposable {
       const { layout, pipeline } = this.#pipeline(step);
       const entries: GPUBindGroupEntry[] = step.bindings.map(({ value, name }, binding) => {
         const { buffer, offsetBytes } = storageOf(value);
-        const size = Math.max(4, value.words * 4);
+        const size = Math.max(4, byteLength(value));
         if (size > info.maxBindingBytes)
           throw new GraphError(
             `${step.label}: ${name} takes ${size} bytes, but this adapter binds ${info.maxBindingBytes}`,
@@ -192,7 +192,7 @@ export class Executable implements Disposable {
         label: step.label,
         kernel: step.kernel.name,
         flops: step.flops,
-        bytes: step.bindings.reduce((sum, { value }) => sum + value.words * 4, 0),
+        bytes: step.bindings.reduce((sum, { value }) => sum + byteLength(value), 0),
         pipeline,
         group: gpu.createBindGroup({ label: step.label, layout, entries }),
         workgroups: step.workgroups,
@@ -202,7 +202,8 @@ export class Executable implements Disposable {
 
   #pipeline({ kernel, parameters, bindings }: Step): Pipeline {
     const writable = new Set(bindings.filter(({ value, writes }) => writes || value.leaf === undefined).map(({ name }) => name));
-    return this.#device.pipeline(kernel, parameters, writable);
+    const halves = new Set(bindings.filter(({ value }) => value.dtype === 'f16').map(({ name }) => name));
+    return this.#device.pipeline(kernel, parameters, { writable, halves });
   }
 
   /** @throws {ShapeError | DTypeError} naming the input */

@@ -1,10 +1,10 @@
 /** A WebGPU device: buffers, pipelines and read-back. The only neighbours of WebGPU are the files of this folder. */
 import { compile, evaluate, type Program, type Traced } from '../compile/compile.js';
 import type { TypedArray } from '../dtype.js';
-import { typedArray } from '../dtype.js';
+import { BYTES_PER_ELEMENT, typedArray } from '../dtype.js';
 import { DeviceError } from '../errors.js';
 import type { TensorType } from '../graph/op.js';
-import { type AdapterTraits, type Kernel, kernelSource } from '../kernels/kernel.js';
+import { type AdapterTraits, type BindingForms, ENABLE_F16, type Kernel, kernelSource } from '../kernels/kernel.js';
 import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { ALIGNMENT, align } from './alignment.js';
@@ -94,14 +94,18 @@ export class Device implements Disposable {
   }
 
   /** The pipeline of a kernel, compiled once per text. */
-  pipeline<P extends object>(kernel: Kernel<P>, parameters: P, writable: ReadonlySet<string>): Pipeline {
-    const code = kernelSource(kernel, parameters, writable);
+  pipeline<P extends object>(kernel: Kernel<P>, parameters: P, forms: BindingForms): Pipeline {
+    const code = kernelSource(kernel, parameters, forms);
+    if (code.startsWith(ENABLE_F16) && !this.info.features.includes('shader-f16'))
+      throw new DeviceError('DEVICE_FEATURE', `${kernel.name}: this adapter has no shader-f16`, {
+        remedy: "Ask `device.floatType('f16')` for the dtype of activations: it falls back to f32.",
+      });
     const existing = this.#pipelines.get(code);
     if (existing !== undefined) return existing;
     const entries: GPUBindGroupLayoutEntry[] = Object.entries(kernel.bindings).map(([name, access], binding) => ({
       binding,
       visibility: GPUShaderStage.COMPUTE,
-      buffer: { type: access === 'read' && !writable.has(name) ? 'read-only-storage' : 'storage' },
+      buffer: { type: access === 'read' && !forms.writable.has(name) ? 'read-only-storage' : 'storage' },
     }));
     if (Object.keys(kernel.uniforms).length > 0)
       entries.push({ binding: entries.length, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
@@ -119,7 +123,7 @@ export class Device implements Disposable {
   /** Copies a range of a buffer to the host. The copy is of the buffer as it is when this is called. */
   async read(buffer: GPUBuffer, offset: number, type: TensorType): Promise<TypedArray> {
     this.expectHealthy();
-    const bytes = sizeOf(type.shape) * 4;
+    const bytes = Math.ceil((sizeOf(type.shape) * BYTES_PER_ELEMENT[type.dtype]) / 4) * 4;
     if (bytes === 0) return typedArray(type.dtype, 0);
     const staging = this.#takeStaging(bytes);
     const encoder = this.gpu.createCommandEncoder({ label: 'read' });
@@ -138,7 +142,8 @@ export class Device implements Disposable {
     staging.unmap();
     this.#staging.push(staging);
     this.expectHealthy();
-    return typedArray(type.dtype, copy);
+    const values = typedArray(type.dtype, copy);
+    return values.length === sizeOf(type.shape) ? values : (values.slice(0, sizeOf(type.shape)) as TypedArray);
   }
 
   /** Staging buffers are kept: creating one costs more than a small read. */
@@ -148,7 +153,14 @@ export class Device implements Disposable {
     return this.gpu.createBuffer({ label: 'staging', size: align(bytes), usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
   }
 
-  /** Memory for `specs`, all f32, in one flat buffer; its content is zero until written. */
+  /** The dtype for activations: `wanted`, or f32 with a warning where the adapter has no shader-f16. */
+  floatType(wanted: 'f16' | 'f32'): 'f16' | 'f32' {
+    if (wanted === 'f32' || this.info.features.includes('shader-f16')) return wanted;
+    console.warn(`${this.info.description || 'this adapter'} has no shader-f16: activations are f32`);
+    return 'f32';
+  }
+
+  /** Memory for `specs` in one flat buffer; its content is zero until written. */
   variables(specs: Readonly<Record<string, VariableSpec>>, label?: string): VariableSet {
     return new VariableSet(this, specs, label);
   }

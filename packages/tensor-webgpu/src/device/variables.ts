@@ -2,7 +2,7 @@
  * Variables: memory that outlives programs. A set lays its members out in one flat buffer, each at a multiple of 64 elements, so that an
  * optimiser updates all of them in one dispatch.
  */
-import type { DType, TypedArray } from '../dtype.js';
+import { BYTES_PER_ELEMENT, type DType, type TypedArray, toHalf } from '../dtype.js';
 import { ShapeError, TensorError } from '../errors.js';
 import { variableOp } from '../graph/primitives/leaf.js';
 import { BLOCK } from '../ops/update.js';
@@ -42,7 +42,8 @@ export class Variable {
   write(data: TypedArray): void {
     if (data.length !== this.tensor.size)
       throw new ShapeError(`variable '${this.name}': ${data.length} elements for ${formatShape(this.shape)}`);
-    this.#device.gpu.queue.writeBuffer(this.storage.buffer, this.storage.offsetBytes, data);
+    const stored = this.dtype === 'f16' ? toHalf(data) : data;
+    this.#device.gpu.queue.writeBuffer(this.storage.buffer, this.storage.offsetBytes, stored);
   }
   read(): Promise<TypedArray> {
     return this.#device.read(this.storage.buffer, this.storage.offsetBytes, this.tensor);
@@ -51,7 +52,7 @@ export class Variable {
 
 export class VariableSet implements Disposable {
   readonly names: readonly string[];
-  /** First element of each member in the flat buffer, in the order of names. */
+  /** First 32-bit word of each member in the flat buffer, in the order of names. */
   readonly offsets: readonly number[];
   /** The whole buffer as one vector; what lies between members is undefined. */
   readonly flat: Variable;
@@ -63,7 +64,8 @@ export class VariableSet implements Disposable {
     let total = 0;
     this.offsets = this.names.map((name) => {
       const offset = total;
-      total += Math.ceil(sizeOf(specs[name].shape) / BLOCK) * BLOCK;
+      const { shape, dtype = 'f32' } = specs[name];
+      total += Math.ceil((sizeOf(shape) * BYTES_PER_ELEMENT[dtype]) / 4 / BLOCK) * BLOCK;
       return offset;
     });
     const buffer = device.createBuffer(label, total * 4);

@@ -36,7 +36,7 @@ describe('checkpoint', () => {
       });
       const results = program.run({});
       return {
-        sums: await Promise.all(Object.values(results).map(async (r) => (await r.data())[0])),
+        gradients: await Promise.all(Object.values(results).map((result) => result.data())),
         bytes: program.report({}).arenaBytes,
       };
     };

@@ -1,4 +1,5 @@
 /** Reverse mode: adds the backward nodes to the same graph, by each op's own rule, or by the rules of its definition where it has none. */
+import { isFloat } from '../dtype.js';
 import { GraphError } from '../errors.js';
 import { fill, Tensor } from '../tensor.js';
 import type { Node } from './op.js';
@@ -66,7 +67,7 @@ export function pullback(
     if (slots === undefined || node.inputs.length === 0) continue;
     const rule = inputGradients(node, slots);
     node.inputs.forEach((input, i) => {
-      if (input.dtype === 'f32') accumulate(input, rule[i]);
+      if (isFloat(input.dtype)) accumulate(input, rule[i]);
     });
   }
   return wrt.map((tensor) => gradients.get(tensor.node)?.[tensor.index]);
@@ -90,7 +91,7 @@ function inputGradients(node: Node, upstream: readonly (Tensor | undefined)[]): 
  */
 export function grad(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
   if (loss.rank !== 0) throw new GraphError(`grad: loss is ${loss}, expected a scalar`, 'Reduce the loss with sum() or mean().');
-  return pullback([loss], [fill([], 1)], parameters).map((gradient, i) => {
+  return pullback([loss], [fill([], 1, loss.dtype)], parameters).map((gradient, i) => {
     if (gradient === undefined)
       throw new GraphError(
         `grad: the loss does not depend on ${parameters[i]} (number ${i})`,

@@ -1,4 +1,5 @@
 /** The CPU oracle: evaluates a graph node by node on the host, fused ops through their definitions. Slow, simple, in single or double precision. */
+import { fromHalfBits, isFloat, toHalfBits } from '../dtype.js';
 import { GraphError } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
@@ -15,8 +16,12 @@ export interface InterpretOptions {
 function allocate({ shape, dtype }: TensorType, precision: 'f32' | 'f64'): NumericArray {
   const size = sizeOf(shape);
   if (dtype === 'i32') return new Int32Array(size);
-  if (dtype !== 'f32') return new Uint32Array(size);
+  if (!isFloat(dtype)) return new Uint32Array(size);
   return precision === 'f64' ? new Float64Array(size) : new Float32Array(size);
+}
+
+function roundToHalf(values: NumericArray): void {
+  for (let i = 0; i < values.length; i++) values[i] = fromHalfBits(toHalfBits(values[i]));
 }
 
 /** The values of `tensors`, in row-major order. @throws {GraphError} for an input without a value */
@@ -52,6 +57,7 @@ export function interpret(tensors: readonly Tensor[], { precision = 'f32', value
       }
       const outputs = node.outputs.map((type) => allocate(type, precision));
       node.op.evaluate(node.inputs.map(resolve), outputs, node, node.attributes);
+      for (const [i, { dtype }] of node.outputs.entries()) if (precision === 'f32' && dtype === 'f16') roundToHalf(outputs[i]);
       computed.set(node, outputs);
     }
   };

@@ -77,7 +77,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let rate = rates[0] * decayAndFactor.y;
   // What lies behind a parameter's last element keeps its value, whatever the gradients have there.
   let inside = vec4u((i % ${VECTORS}u) * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(block & 255u);
-  let gradient = select(vec4f(), g[i], inside) * min(1.0, u.clipNorm / (norm[0] + 1e-6));
+  // A norm that is no finite number: some gradient is none, and the step is left out.
+  if ((bitcast<u32>(norm[0]) & 0x7f800000u) == 0x7f800000u) { return; }
+  let gradient = select(vec4f(), g[i], inside) * rates[3] * min(1.0, u.clipNorm / (norm[0] * rates[3] + 1e-6));
   let first = u.beta1 * m[i] + (1.0 - u.beta1) * gradient;
   let second = u.beta2 * v[i] + (1.0 - u.beta2) * gradient * gradient;
   m[i] = first;

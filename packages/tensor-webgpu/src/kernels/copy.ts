@@ -1,4 +1,5 @@
 /** Strided copies into part of a value: what concat and pad are made of. */
+import { isFloat } from '../dtype.js';
 import type { TensorType } from '../graph/op.js';
 import { sizeOf, stridesOf } from '../shape.js';
 import { elementwiseCall } from './elementwise.js';
@@ -42,7 +43,7 @@ export function lowerConcat(context: LoweringContext<{ readonly axis: number }>)
 
 export function lowerPad(context: LoweringContext<{ readonly before: readonly number[] }>): void {
   const [type] = context.outputs;
-  const zero = type.dtype === 'f32' ? '0.0' : type.dtype === 'i32' ? '0i' : '0u';
+  const zero = isFloat(type.dtype) ? '0.0' : type.dtype === 'i32' ? '0i' : '0u';
   const fill = elementwiseCall({
     shape: type.shape,
     loads: [],

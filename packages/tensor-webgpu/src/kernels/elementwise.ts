@@ -2,7 +2,7 @@
  * Generated kernels for fused elementwise chains: one thread computes one element, or four neighbours as a vec4. Operands are read through
  * strides, so transposes, slices and broadcasts cost no copy. Sizes and strides are uniforms: a chain's pipeline serves every shape.
  */
-import { type DType, STORAGE_TYPE } from '../dtype.js';
+import { COMPUTE_TYPE, type DType } from '../dtype.js';
 import { type Kernel, spread } from './kernel.js';
 
 /** An operand or the result, as a strided view over the iteration space. Strides are in elements, one per axis. */
@@ -139,7 +139,7 @@ export function elementwiseCall(source: ElementwiseProgram): ElementwiseCall {
 
   const bindings: Record<string, 'read' | 'write'> = {};
   const types: Record<string, string> = {};
-  const elementType = (operand: StridedOperand) => STORAGE_TYPE[operand.dtype];
+  const elementType = (operand: StridedOperand) => COMPUTE_TYPE[operand.dtype];
   const lines: string[] = [];
   // A value is bound as vectors if any load takes vectors of it: its size is whole vectors then.
   const vectorBindings = new Set(loads.filter(isVectorLoad).map(({ binding }) => binding));

@@ -2,7 +2,7 @@
  * Row gather, and its adjoint without float atomics: the positions of each table row are linked in order, then every row walks its list.
  * A link is believed only where the ids agree with it, so neither heads nor links need clearing.
  */
-import { STORAGE_TYPE } from '../dtype.js';
+import { COMPUTE_TYPE } from '../dtype.js';
 import { sizeOf } from '../shape.js';
 import { defineKernel, type LoweringContext, spread } from './kernel.js';
 
@@ -41,7 +41,7 @@ export function lowerGatherRows(context: LoweringContext<Readonly<Record<string,
   const count = sizeOf(ids.shape) * width;
   if (count === 0) return;
   context.call(gatherKernel, {
-    parameters: { vector, type: STORAGE_TYPE[table.dtype] },
+    parameters: { vector, type: COMPUTE_TYPE[table.dtype] },
     bindings: { table: context.input(0), ids: context.input(1), y: context.output(0) },
     uniforms: { count, width },
     workgroups: spread(Math.ceil(count / LANES)),

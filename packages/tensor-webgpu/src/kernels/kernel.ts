@@ -4,6 +4,7 @@
  */
 import type { Attributes, TensorType } from '../graph/op.js';
 import type { Epilogue } from './epilogue.js';
+import { widen } from './half.js';
 
 /** What forms are chosen by. */
 export interface AdapterTraits {
@@ -81,18 +82,33 @@ export function spread(count: number): readonly [number, number, number] {
   return count <= MAX_WORKGROUPS ? [count, 1, 1] : [MAX_WORKGROUPS, Math.ceil(count / MAX_WORKGROUPS), 1];
 }
 
-/** The whole text of a kernel, `writable` naming the bindings that must be declared read_write because of where their values live. */
-export function kernelSource<P extends object>(kernel: Kernel<P>, parameters: P, writable: ReadonlySet<string>): string {
+/** What a kernel's text depends on besides its parameters: bindings that must be declared read_write because of where their values live, and those stored as f16. */
+export interface BindingForms {
+  readonly writable: ReadonlySet<string>;
+  readonly halves: ReadonlySet<string>;
+}
+
+/** The first line of texts that need the feature `shader-f16`. */
+export const ENABLE_F16 = 'enable f16;';
+
+/** The whole text of a kernel. */
+export function kernelSource<P extends object>(kernel: Kernel<P>, parameters: P, { writable, halves }: BindingForms): string {
   const types = kernel.types?.(parameters) ?? {};
-  const lines = kernel.subgroups?.(parameters) ? ['enable subgroups;', 'diagnostic(off, subgroup_uniformity);'] : [];
+  let body = kernel.wgsl(parameters);
+  for (const name of halves) body = widen(body, name, types[name] ?? 'f32');
+  // A fused chain may round to f16 without storing any.
+  const lines = halves.size > 0 || /\bf16\b/.test(body) ? [ENABLE_F16] : [];
+  if (kernel.subgroups?.(parameters)) lines.push('enable subgroups;', 'diagnostic(off, subgroup_uniformity);');
   Object.entries(kernel.bindings).forEach(([name, access], binding) => {
     const mode = access === 'read' && !writable.has(name) ? 'read' : 'read_write';
-    lines.push(`@group(0) @binding(${binding}) var<storage, ${mode}> ${name}: array<${types[name] ?? 'f32'}>;`);
+    const type = types[name] ?? 'f32';
+    const stored = !halves.has(name) ? type : type === 'f32' ? 'f16' : 'vec4<f16>';
+    lines.push(`@group(0) @binding(${binding}) var<storage, ${mode}> ${name}: array<${stored}>;`);
   });
   const uniforms = Object.entries(kernel.uniforms);
   if (uniforms.length > 0) {
     lines.push(`struct Uniforms { ${uniforms.map(([name, type]) => `${name}: ${type}`).join(', ')} }`);
     lines.push(`@group(0) @binding(${Object.keys(kernel.bindings).length}) var<uniform> u: Uniforms;`);
   }
-  return `${lines.join('\n')}\n${kernel.wgsl(parameters)}`;
+  return `${lines.join('\n')}\n${body}`;
 }

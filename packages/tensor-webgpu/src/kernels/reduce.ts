@@ -2,7 +2,7 @@
  * Reductions in a fixed order: rows (the reduced axis is contiguous) by one subgroup or workgroup each, columns (it is strided) by one thread
  * per column. Long reductions go in two stages, so that few rows still fill the machine.
  */
-import { STORAGE_TYPE } from '../dtype.js';
+import { COMPUTE_TYPE } from '../dtype.js';
 import { defineKernel, type LoweringContext, spread, type ValueRef } from './kernel.js';
 
 type Operation = 'sum' | 'max';
@@ -70,7 +70,7 @@ function reduceMiddle(
   to: ValueRef,
   [outer, length, inner]: readonly [number, number, number],
 ): void {
-  const type = STORAGE_TYPE[context.inputs[0].dtype];
+  const type = COMPUTE_TYPE[context.inputs[0].dtype];
   if (inner > 1) {
     const width = inner % 4 === 0 ? 4 : 1;
     const count = (outer * inner) / width;

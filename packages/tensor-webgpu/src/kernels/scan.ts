@@ -1,5 +1,5 @@
 /** Running sums (one thread per line) and the largest elements of rows (one thread per row): short axes, many lines. */
-import { STORAGE_TYPE } from '../dtype.js';
+import { COMPUTE_TYPE } from '../dtype.js';
 import { around, sizeOf } from '../shape.js';
 import { defineKernel, type LoweringContext, spread } from './kernel.js';
 
@@ -31,7 +31,7 @@ export function lowerCumulativeSum(context: LoweringContext<{ readonly axis: num
   const [outer, length, inner] = around(shape, axis);
   if (outer * length * inner === 0) return;
   context.call(cumulativeSumKernel, {
-    parameters: { type: STORAGE_TYPE[dtype], reverse },
+    parameters: { type: COMPUTE_TYPE[dtype], reverse },
     bindings: { x: context.input(0), y: context.output(0) },
     uniforms: { lines: outer * inner, length, inner },
     workgroups: spread(Math.ceil((outer * inner) / LANES)),

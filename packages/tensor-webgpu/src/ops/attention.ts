@@ -5,7 +5,7 @@ import { lowerCachedAttention } from '../kernels/attention/cached.js';
 import { lowerCausalAttention } from '../kernels/attention/causal.js';
 import { lowerCausalAttentionGrad } from '../kernels/attention/causal-gradient.js';
 import { expectShape, formatShape } from '../shape.js';
-import { apply, applyAll, concat, expectDType, iota, type Tensor } from '../tensor.js';
+import { apply, applyAll, concat, expectDType, expectFloat, iota, type Tensor } from '../tensor.js';
 import { softmax } from './activation.js';
 
 export type AttentionAttributes = { readonly heads: number };
@@ -50,7 +50,7 @@ function expectHeads(op: string, qkv: TensorType, rank: number, heads: number, k
  */
 export function causalAttention(qkv: Tensor, { heads, keyValueHeads = heads, starts }: CausalAttentionOptions): Tensor {
   expectHeads('causalAttention', qkv, 3, heads, keyValueHeads);
-  expectDType('causalAttention', { qkv }, 'f32');
+  expectFloat('causalAttention', { qkv });
   const packed = repeatHeads(qkv, heads, keyValueHeads);
   if (starts === undefined) return applyAll(causalAttentionOp, [packed], { heads })[0];
   expectDType('causalAttention', { starts }, 'i32');
@@ -123,7 +123,7 @@ export const causalAttentionOp = defineOp<AttentionAttributes>({
   infer: ([qkv], { heads }) => {
     const [B, T, width] = qkv.shape;
     return [
-      { shape: [B, T, width / 3], dtype: 'f32' },
+      { shape: [B, T, width / 3], dtype: qkv.dtype },
       { shape: [B, heads, T], dtype: 'f32' },
     ];
   },
@@ -133,7 +133,7 @@ export const causalAttentionOp = defineOp<AttentionAttributes>({
     const max = scores.max(-1, { keepDims: true });
     const e = scores.sub(max).exp();
     const sum = e.sum(-1, { keepDims: true });
-    return [mergeHeads(e.div(sum).matmul(v)), sum.log().add(max).reshape(q.shape.slice(0, 3))];
+    return [mergeHeads(e.div(sum).matmul(v)), sum.log().add(max).reshape(q.shape.slice(0, 3)).cast('f32')];
   },
   gradient: ([dy], [qkv, ...starts], { heads }, [y, logSumExp]) => [
     dy === undefined ? undefined : apply(causalAttentionGradOp, [dy, qkv, y, logSumExp, ...starts], { heads }),
@@ -151,7 +151,7 @@ export const causalAttentionGradOp = defineOp<AttentionAttributes>({
     const [q, k, v] = splitHeads(qkv, heads);
     const [dyHeads, yHeads] = [headsFirst(dy, heads), headsFirst(y, heads)];
     const probabilities = causalScores(q, k, starts)
-      .sub(logSumExp.reshape([...logSumExp.shape, 1]))
+      .sub(logSumExp.reshape([...logSumExp.shape, 1]).cast(qkv.dtype))
       .exp();
     const delta = dyHeads.mul(yHeads).sum(-1, { keepDims: true });
     const dScores = probabilities.mul(dyHeads.matmul(v, { transposeB: true }).sub(delta)).mul(1 / Math.sqrt(q.shape[3]));
@@ -181,7 +181,7 @@ export const causalAttentionGradOp = defineOp<AttentionAttributes>({
  */
 export function cachedAttention(qkv: Tensor, cache: Tensor, lengths: Tensor, { heads, keyValueHeads = heads }: AttentionOptions): Tensor {
   expectHeads('cachedAttention', qkv, 3, heads, keyValueHeads);
-  expectDType('cachedAttention', { qkv, cache }, 'f32');
+  expectFloat('cachedAttention', { qkv, cache });
   expectDType('cachedAttention', { lengths }, 'i32');
   return apply(cachedAttentionOp, [qkv, cache, lengths], { heads, keyValueHeads });
 }
@@ -197,7 +197,7 @@ export const cachedAttentionOp = defineOp<{ readonly heads: number; readonly key
       throw new ShapeError(
         `cachedAttention: qkv ${formatShape(qkv.shape)}, cache ${formatShape(cache.shape)} and lengths ${formatShape(lengths.shape)} do not fit ${heads} heads and ${keyValueHeads} of keys and values`,
       );
-    return [{ shape: [B, T, heads * d], dtype: 'f32' }];
+    return [{ shape: [B, T, heads * d], dtype: qkv.dtype }];
   },
   define: ([qkv, cache, lengths], { heads, keyValueHeads }) => {
     const [B, C, cached] = cache.shape;

@@ -4,7 +4,7 @@ import { checkpoint } from '../graph/custom.js';
 import { defineOp } from '../graph/op.js';
 import { lowerCrossEntropy } from '../kernels/cross-entropy.js';
 import { expectShape, formatShape } from '../shape.js';
-import { applyAll, concat, expectDType, iota, type Tensor, zeros } from '../tensor.js';
+import { applyAll, concat, expectDType, expectFloat, iota, type Tensor, zeros } from '../tensor.js';
 
 /**
  * −log softmax(logits)[target] of each row, in nats; a target below zero leaves its row out (loss and gradient zero).
@@ -16,7 +16,7 @@ import { applyAll, concat, expectDType, iota, type Tensor, zeros } from '../tens
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   if (logits.rank !== 2) throw new ShapeError(`crossEntropy: logits are ${formatShape(logits.shape)}, expected [N, V]`);
   expectShape('crossEntropy', { targets }, [logits.shape[0]]);
-  expectDType('crossEntropy', { logits }, 'f32');
+  expectFloat('crossEntropy', { logits });
   expectDType('crossEntropy', { targets }, 'i32');
   return applyAll(crossEntropyOp, [logits, targets], {})[0];
 }
@@ -55,7 +55,8 @@ export const crossEntropyOp = defineOp<Readonly<Record<string, never>>>({
     { shape: [logits.shape[0]], dtype: 'f32' },
     { shape: [logits.shape[0]], dtype: 'f32' },
   ],
-  define: ([logits, targets]) => {
+  define: ([given, targets]) => {
+    const logits = given.cast('f32');
     const max = logits.max(-1, { keepDims: true });
     const logSumExp = logits
       .sub(max)
@@ -68,14 +69,15 @@ export const crossEntropyOp = defineOp<Readonly<Record<string, never>>>({
   },
   // d loss / d logits = softmax − onehot(target)
   gradient: ([dloss, dlse], [logits, targets], _, [, logSumExp]) => {
-    const probabilities = logits.sub(column(logSumExp)).exp();
+    const probabilities = logits.cast('f32').sub(column(logSumExp)).exp();
     const weight = dloss === undefined ? undefined : column(targets.less(0).where(zeros(targets.shape), dloss));
     const fromLoss =
       weight === undefined
         ? undefined
         : probabilities.sub(iota(logits.shape).equal(column(targets)).where(zeros(logits.shape).add(1), 0)).mul(weight);
     const fromLse = dlse === undefined ? undefined : probabilities.mul(column(dlse));
-    return [fromLoss === undefined ? fromLse : fromLse === undefined ? fromLoss : fromLoss.add(fromLse)];
+    const total = fromLoss === undefined ? fromLse : fromLse === undefined ? fromLoss : fromLoss.add(fromLse);
+    return [total?.cast(logits.dtype)];
   },
   lower: lowerCrossEntropy,
 });

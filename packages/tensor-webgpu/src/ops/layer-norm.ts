@@ -2,7 +2,7 @@
 import { defineOp } from '../graph/op.js';
 import { lowerLayerNorm, lowerLayerNormGrad } from '../kernels/layer-norm.js';
 import { expectShape } from '../shape.js';
-import { apply, applyAll, expectDType, type Tensor } from '../tensor.js';
+import { apply, applyAll, expectFloat, type Tensor } from '../tensor.js';
 
 type LayerNormAttributes = { readonly eps: number };
 
@@ -16,7 +16,7 @@ type LayerNormAttributes = { readonly eps: number };
  */
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, { eps = 1e-5 }: Partial<LayerNormAttributes> = {}): Tensor {
   expectShape('layerNorm', { weight, bias }, [x.shape[x.rank - 1]]);
-  expectDType('layerNorm', { x, weight, bias }, 'f32');
+  expectFloat('layerNorm', { x, weight, bias });
   return apply(layerNormOp, [x, weight, bias], { eps });
 }
 

@@ -345,3 +345,58 @@ describe.each([
     });
   });
 });
+
+/** Ops whose activations may be f16. */
+const HALF = [
+  ...['exp', 'tanh', 'add, broadcast', 'mul, broadcast', 'div, broadcast', 'reshape', 'transpose', 'expand', 'slice and pad', 'concat'],
+  ...['sum over some axes', 'mean over the last axis', 'max', 'matmul', 'matmul, B transposed', 'matmul, A transposed', 'matmul, batched'],
+  ...['matmul of a batch with one matrix', 'gatherRows', 'scatterRows', 'gelu', 'silu', 'softmax', 'rmsNorm', 'rope', 'layerNorm'],
+  ...[
+    'crossEntropy',
+    'linearCrossEntropy',
+    'causalAttention',
+    'causalAttention, grouped queries',
+    'cachedAttention',
+    'checkpoint',
+    'dropout',
+  ],
+];
+
+describe.each([
+  ['of this adapter', {}],
+  ['of a GPU', { software: false, subgroups: false }],
+] as const)('with f16 activations, in the forms %s', (_, traits) => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await openDevice({ traits });
+  });
+  afterAll(() => device[Symbol.dispose]());
+
+  // Sums may be rounded at other places than the interpreter's: a few units of f16, 2⁻¹¹, of the largest element.
+  it.each(HALF)('%s: as the interpreter says, within 1% of the largest element', async (name) => {
+    await fc.assert(
+      fc.asyncProperty(drawn, async (d) => {
+        const r = new Random(d.seed);
+        const { inputs, build } = CASES[name](r, d);
+        const y = build(inputs.map((x) => x.cast('f16')));
+        const gradients = grad(
+          y
+            .cast('f32')
+            .mul(r.any(...y.shape))
+            .sum(),
+          inputs,
+        );
+        const tensors = [y, ...gradients];
+        const expected = interpret(tensors);
+        const actual = await device.run(tensors);
+        expected.forEach((values, i) => {
+          const scale = Math.max(1e-2, ...Array.from(values, Math.abs));
+          values.forEach((value, j) => {
+            if (!(Math.abs(actual[i][j] - value) <= 0.01 * scale)) expect.fail(`output ${i} at ${j}: ${actual[i][j]}, expected ${value}`);
+          });
+        });
+      }),
+      { numRuns: 3 },
+    );
+  });
+});

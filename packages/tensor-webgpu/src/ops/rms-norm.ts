@@ -1,6 +1,6 @@
 /** Normalisation by the root mean square of the last axis. */
 import { expectShape } from '../shape.js';
-import { expectDType, type Tensor } from '../tensor.js';
+import { expectFloat, type Tensor } from '../tensor.js';
 
 /**
  * y = x / √(mean(x²) + eps) · weight. [Zhang & Sennrich, 2019]
@@ -11,6 +11,6 @@ import { expectDType, type Tensor } from '../tensor.js';
  */
 export function rmsNorm(x: Tensor, weight: Tensor, { eps = 1e-6 }: { readonly eps?: number } = {}): Tensor {
   expectShape('rmsNorm', { weight }, [x.shape[x.rank - 1]]);
-  expectDType('rmsNorm', { x, weight }, 'f32');
+  expectFloat('rmsNorm', { x, weight });
   return x.mul(x.square().mean(-1, { keepDims: true }).add(eps).rsqrt()).mul(weight);
 }

@@ -4,7 +4,7 @@ import { defineOp } from '../graph/op.js';
 import { lowerAdamW, lowerGlobalNorm } from '../kernels/adamw.js';
 import { lowerWriteRows } from '../kernels/write-rows.js';
 import { expectShape, formatShape } from '../shape.js';
-import { apply, applyAll, expectDType, type Tensor } from '../tensor.js';
+import { apply, applyAll, expectDType, expectFloat, type Tensor } from '../tensor.js';
 
 /** Elements per block of a flat variable set: parameters start at multiples of it, so each block belongs to one parameter. */
 export const BLOCK = 64;
@@ -16,7 +16,7 @@ export const BLOCK = 64;
  * @param positions [B] i32: the row of each sequence's first new one; rows beyond C are left out
  */
 export function writeRows(cache: Tensor, rows: Tensor, positions: Tensor, { column = 0 }: { readonly column?: number } = {}): Tensor {
-  expectDType('writeRows', { cache, rows }, 'f32');
+  expectFloat('writeRows', { cache, rows });
   expectDType('writeRows', { positions }, 'i32');
   return apply(writeRowsOp, [cache, rows, positions], { column });
 }
@@ -97,7 +97,8 @@ export type AdamWAttributes = { readonly beta1: number; readonly beta2: number; 
  * One AdamW step over flat parameters [Loshchilov & Hutter, 2019]: gradients are scaled by min(1, clipNorm / (norm + 1e-6)), weights decay by
  * lr · decay first.
  * @param operands parameters, gradients, first and second moments [total]; norm []; blocks as in `globalNorm`; groups [G, 2]: weight decay and
- *   learning-rate factor; rates [3]: learning rate, 1 − β1ᵗ, 1 − β2ᵗ
+ *   learning-rate factor; rates [4]: learning rate, 1 − β1ᵗ, 1 − β2ᵗ, and what gradients and norm
+ *   are multiplied by first. A step whose norm is no finite number changes nothing
  * @returns the new parameters, first and second moments
  */
 export function adamWUpdate(
@@ -116,7 +117,7 @@ export function adamWUpdate(
   expectShape('adamW', { gradients, firstMoments, secondMoments }, parameters.shape);
   expectShape('adamW', { blocks }, [parameters.size / BLOCK]);
   expectShape('adamW', { groups }, [undefined, 2]);
-  expectShape('adamW', { rates }, [3]);
+  expectShape('adamW', { rates }, [4]);
   const [p, m, v] = applyAll(adamWOp, [parameters, firstMoments, secondMoments, gradients, norm, blocks, groups, rates], attributes);
   return [p, m, v];
 }
@@ -126,10 +127,11 @@ export const adamWOp = defineOp<AdamWAttributes>({
   kind: 'update',
   infer: ([p, m, v]) => [p, m, v],
   evaluate: ([p, m, v, g, norm, blocks, groups, rates], [newP, newM, newV], _, { beta1, beta2, eps, clipNorm }) => {
-    const clip = Math.min(1, clipNorm / (norm[0] + 1e-6));
+    const clip = rates[3] * Math.min(1, clipNorm / (norm[0] * rates[3] + 1e-6));
     newP.set(p);
     newM.set(m);
     newV.set(v);
+    if (!Number.isFinite(norm[0])) return;
     for (let block = 0; block < blocks.length; block++) {
       const [decay, factor] = groups.subarray((blocks[block] >> 8) * 2, (blocks[block] >> 8) * 2 + 2);
       const rate = rates[0] * factor;

@@ -48,8 +48,8 @@ export class AdamW implements Disposable {
 
   /**
    * @param gradients one per parameter, in the order of the set's names
-   * @param rates [3] f32: what {@link rates} gives for the step
-   * @returns the updates that make the step, and the global norm before clipping
+   * @param rates [4] f32: what {@link rates} gives for the step
+   * @returns the updates that make the step, and the global norm before clipping, of the loss as it is (scaled, where it is)
    * @throws {ShapeError} if the gradients are not one per parameter
    */
   step(gradients: readonly Tensor[], rates: Tensor): { readonly updates: readonly Update[]; readonly norm: Tensor } {
@@ -75,9 +75,12 @@ export class AdamW implements Disposable {
     return { updates: [update(flat, parameters), update(m, firstMoments), update(v, secondMoments)], norm };
   }
 
-  /** The input `rates` of step 1, 2, ..: learning rate and the bias corrections 1 − β1ᵗ, 1 − β2ᵗ. */
-  rates(step: number, learningRate: number): Float32Array<ArrayBuffer> {
-    return new Float32Array([learningRate, 1 - this.#attributes.beta1 ** step, 1 - this.#attributes.beta2 ** step]);
+  /**
+   * The input `rates` of step 1, 2, ..: learning rate, the bias corrections 1 − β1ᵗ, 1 − β2ᵗ, and what undoes the scale of the loss.
+   * A step whose gradients are not all finite changes nothing.
+   */
+  rates(step: number, learningRate: number, lossScale = 1): Float32Array<ArrayBuffer> {
+    return new Float32Array([learningRate, 1 - this.#attributes.beta1 ** step, 1 - this.#attributes.beta2 ** step, 1 / lossScale]);
   }
 
   [Symbol.dispose](): void {

@@ -56,7 +56,7 @@ export class OpRun implements Disposable {
         const names = Object.keys(kernel.bindings);
         const bound = names.map((name) => resolve(bindings[name]));
         if (new Set(bound).size < bound.length) throw new Error(`${op.name}: ${kernel.name} binds a value twice`);
-        const pipeline = device.pipeline(kernel, parameters, new Set(names));
+        const pipeline = device.pipeline(kernel, parameters, { writable: new Set(names), halves: new Set() });
         const entries = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
         const numbers = Object.entries(kernel.uniforms);
         if (numbers.length > 0) {

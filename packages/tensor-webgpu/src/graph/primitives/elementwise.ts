@@ -1,5 +1,5 @@
 /** Elementwise primitives: one expression per element, on the host and in WGSL, with its derivative beside it. Operands have equal shapes. */
-import type { DType } from '../../dtype.js';
+import { COMPUTE_TYPE, type DType, isFloat } from '../../dtype.js';
 import { DTypeError, ShapeError } from '../../errors.js';
 import { formatShape, sameShape } from '../../shape.js';
 import type { Tensor } from '../../tensor.js';
@@ -25,7 +25,7 @@ function expectOperands(name: string, inputs: readonly TensorType[], float: bool
       throw new ShapeError(`${name}: ${formatShape(first.shape)} and ${formatShape(other.shape)} differ`);
     if (first.dtype !== other.dtype) throw new DTypeError(`${name}: operands are ${first.dtype} and ${other.dtype}`);
   }
-  if (float && first.dtype !== 'f32') throw new DTypeError(`${name}: operand is ${first.dtype}, expected f32`);
+  if (float && !isFloat(first.dtype)) throw new DTypeError(`${name}: operand is ${first.dtype}, expected f32 or f16`);
   return first;
 }
 
@@ -242,11 +242,13 @@ export const castOp = defineOp<{ dtype: DType }>({
   evaluate: ([x], [y], _, { dtype }) => {
     for (let i = 0; i < y.length; i++) y[i] = dtype === 'bool' ? Number(x[i] !== 0) : x[i];
   },
-  gradient: ([dy], [x]) => [dy !== undefined && x.dtype === 'f32' && dy.dtype === 'f32' ? dy : undefined],
+  gradient: ([dy], [x]) => [dy !== undefined && isFloat(x.dtype) && isFloat(dy.dtype) ? dy.cast(x.dtype) : undefined],
   expression: ([x], { dtype }, { width, inputs }) => {
-    if (dtype === inputs[0]) return x;
-    if (dtype === 'bool') return width === 4 ? `vec4u(${x} != vec4<${inputs[0]}>())` : `u32(${x} != ${inputs[0]}())`;
-    return width === 4 ? `vec4<${dtype}>(${x})` : `${dtype}(${x})`;
+    const [from, to] = [COMPUTE_TYPE[inputs[0]], COMPUTE_TYPE[dtype]];
+    if (dtype === 'bool') return inputs[0] === 'bool' ? x : width === 4 ? `vec4u(${x} != vec4<${from}>())` : `u32(${x} != ${from}())`;
+    // A chain's values are f32; what passes through f16 is rounded to it, as it would be in memory.
+    if (dtype === 'f16' && inputs[0] !== 'f16') return width === 4 ? `vec4f(vec4<f16>(${x}))` : `f32(f16(${x}))`;
+    return from === to ? x : width === 4 ? `vec4<${to}>(${x})` : `${to}(${x})`;
   },
 });
 
@@ -259,7 +261,7 @@ export const fillOp = defineOp<{ value: number; shape: readonly number[]; dtype:
     y.fill(value);
   },
   expression: (_, { value, dtype }, { width }) => {
-    const text = dtype === 'f32' ? floatLiteral(value) : dtype === 'i32' ? `i32(${Math.trunc(value)})` : `${Math.trunc(value)}u`;
+    const text = isFloat(dtype) ? floatLiteral(value) : dtype === 'i32' ? `i32(${Math.trunc(value)})` : `${Math.trunc(value)}u`;
     return width === 4 ? `vec4(${text})` : text;
   },
 });

@@ -1,4 +1,5 @@
 /** Row gather and its adjoint. An id below zero stands for no row: zeros forward, nothing backward. */
+import { isFloat } from '../../dtype.js';
 import { DTypeError, ShapeError } from '../../errors.js';
 import { lowerGatherRows, lowerScatterRows } from '../../kernels/embedding.js';
 import { formatShape, sizeOf } from '../../shape.js';
@@ -31,7 +32,7 @@ export const scatterRowsOp = defineOp<{ rows: number }>({
   kind: 'compute',
   infer: ([dy, ids], { rows }) => {
     expectIds('scatterRows', ids);
-    if (dy.dtype !== 'f32') throw new DTypeError(`scatterRows: values are ${dy.dtype}, expected f32`);
+    if (!isFloat(dy.dtype)) throw new DTypeError(`scatterRows: values are ${dy.dtype}, expected f32 or f16`);
     const width = dy.shape.at(-1) ?? 0;
     if (sizeOf(ids.shape) * width !== sizeOf(dy.shape))
       throw new ShapeError(`scatterRows: values are ${formatShape(dy.shape)}, expected [...ids, D] with ids ${formatShape(ids.shape)}`);

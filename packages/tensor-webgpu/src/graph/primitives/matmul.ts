@@ -1,4 +1,5 @@
 /** Matrix product over the last two axes, either operand stored transposed. Batch axes are equal; broadcasting them is the builder's work. */
+import { isFloat } from '../../dtype.js';
 import { DTypeError, ShapeError } from '../../errors.js';
 import { lowerMatmul } from '../../kernels/matmul/index.js';
 import { formatShape, sameShape, sizeOf } from '../../shape.js';
@@ -11,7 +12,8 @@ export const matmulOp = defineOp<MatmulAttributes>({
   name: 'matmul',
   kind: 'compute',
   infer: ([a, b], { transposeA, transposeB }) => {
-    if (a.dtype !== 'f32' || b.dtype !== 'f32') throw new DTypeError(`matmul: operands are ${a.dtype} and ${b.dtype}, expected f32`);
+    if (!isFloat(a.dtype) || a.dtype !== b.dtype)
+      throw new DTypeError(`matmul: operands are ${a.dtype} and ${b.dtype}, expected both f32 or both f16`);
     const rank = a.shape.length;
     const [m, kA] = transposeA ? [a.shape[rank - 1], a.shape[rank - 2]] : [a.shape[rank - 2], a.shape[rank - 1]];
     const [kB, n] = transposeB ? [b.shape[rank - 1], b.shape[rank - 2]] : [b.shape[rank - 2], b.shape[rank - 1]];
@@ -20,7 +22,7 @@ export const matmulOp = defineOp<MatmulAttributes>({
       const text = (shape: readonly number[], transposed: boolean) => formatShape(shape) + (transposed ? ' transposed' : '');
       throw new ShapeError(`matmul: ${text(a.shape, transposeA)} and ${text(b.shape, transposeB)} do not fit`);
     }
-    return [{ shape: [...a.shape.slice(0, -2), m, n], dtype: 'f32' }];
+    return [{ shape: [...a.shape.slice(0, -2), m, n], dtype: a.dtype }];
   },
   evaluate: ([a, b], [y], { inputs, outputs }, { transposeA, transposeB }) => {
     const [m, n] = outputs[0].shape.slice(-2);

@@ -47,9 +47,14 @@ export function lowerMatmul(context: LoweringContext<Transposes>): void {
   } else if (form !== undefined) {
     const columns = Math.ceil(N / (32 * form.vectors));
     const rows = rowsPerGroup(M, columns * batches);
-    context.call(subgroupKernel(form, epilogue), {
+    const narrow = context.outputs[0].dtype === 'f16' && K > form.depth;
+    context.call(subgroupKernel(form, epilogue, narrow ? 'sums' : 'c'), {
       parameters: {},
-      bindings: { ...bindings, a: transposeA ? transposed(context, [batches, M, K]) : bindings.a },
+      bindings: {
+        ...bindings,
+        ...(narrow ? { sums: context.scratch(batches * M * N) } : {}),
+        a: transposeA ? transposed(context, [batches, M, K]) : bindings.a,
+      },
       uniforms: { M, N, K, rows, depth: form.depth },
       workgroups: [columns, Math.ceil(M / rows), batches],
     });

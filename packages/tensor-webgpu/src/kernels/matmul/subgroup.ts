@@ -50,7 +50,7 @@ function loadBlock({ transposeB, vectors }: SubgroupForm): string {
  * into pieces by branches that are always taken: in one piece the driver's compiler fetches the whole block of B before the first product and
  * spills it to the stack, which halves the speed.
  */
-function rowsOfA({ depth, vectors }: SubgroupForm): string {
+function rowsOfA({ depth, vectors }: SubgroupForm, sums: string): string {
   const loads = range(depth / 32).map((j) => `let r${j} = a[a0 + row * K4 + k0 / 4u + ${j * 8}u + lane];`);
   const term = (k: number) => {
     const products = range(vectors).map((v) => `s${v} = fma(x, t[${k * vectors + v}], s${v});`);
@@ -62,8 +62,8 @@ function rowsOfA({ depth, vectors }: SubgroupForm): string {
   const stores = range(vectors).map(
     (v) => `if (mine${v}) {
       let at = c0 + row * N4 + column${v};
-      let sum = s${v} + select(c[at], vec4f(), k0 == 0u);
-      if (k0 + u.depth < u.K) { c[at] = sum; } else { c[at] = finish(sum, at, column${v}); }
+      let sum = s${v} + select(${sums}[at], vec4f(), k0 == 0u);
+      if (k0 + u.depth < u.K) { ${sums}[at] = sum; } else { c[at] = finish(sum, at, column${v}); }
       }`,
   );
   return `
@@ -72,12 +72,13 @@ function rowsOfA({ depth, vectors }: SubgroupForm): string {
     }`;
 }
 
-export function subgroupKernel(form: SubgroupForm, epilogue: Epilogue | undefined): Kernel<object> {
+/** @param sums the binding that holds sums between blocks: C itself, or f32 scratch where C is f16 */
+export function subgroupKernel(form: SubgroupForm, epilogue: Epilogue | undefined, sums: 'c' | 'sums'): Kernel<object> {
   const finish = epilogueText(epilogue, 4);
   return defineKernel<object>({
     name: 'matmul-subgroup',
-    bindings: { a: 'read', b: 'read', c: 'write', ...finish.bindings },
-    types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f', ...finish.types }),
+    bindings: { a: 'read', b: 'read', c: 'write', ...(sums === 'sums' ? { sums: 'read_write' } : {}), ...finish.bindings },
+    types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f', sums: 'vec4f', ...finish.types }),
     uniforms: { M: 'u32', N: 'u32', K: 'u32', rows: 'u32', depth: 'u32' },
     subgroups: () => true,
     wgsl: () => `${finish.wgsl}
@@ -100,7 +101,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var t: array<vec4f, ${form.depth * form.vectors}>;
   for (var k0 = 0u; k0 < u.K; k0 += ${form.depth}u) {
     ${loadBlock(form)}
-    ${rowsOfA(form)}
+    ${rowsOfA(form, sums)}
   }
 }`,
   });
