@@ -41,5 +41,23 @@ export class StaleResultError extends TensorError {
   }
 }
 
+/** Something used after it was disposed. */
+export class DisposedError extends TensorError {
+  constructor(what: string) {
+    super('TENSOR_DISPOSED', `${what} was disposed`, { remedy: 'Keep it until all programs that use it are done.' });
+  }
+}
+
+/** An op that computed NaN or an infinity, in a program compiled with `checkNumbers`. */
+export class NumberError extends TensorError {
+  readonly op: string;
+  constructor(op: string, kernel: string, position: string) {
+    super('TENSOR_NOT_FINITE', `${op} (kernel ${kernel}, ${position}) is the first op whose output is not finite`, {
+      remedy: 'Look at what this op is given: a logarithm or division of zero, an overflow, a learning rate too high.',
+    });
+    this.op = op;
+  }
+}
+
 /** No adapter, an adapter that lacks what is needed, or a device that was lost. */
 export class DeviceError extends TensorError {}

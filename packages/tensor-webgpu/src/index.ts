@@ -1,10 +1,10 @@
-export { compile, evaluate, Program, type Traced, type Update, update } from './compile/compile.js';
-export { type HostTensor, hostTensor, type ProgramReport, Result } from './compile/program.js';
+export { compile, evaluate, type PrepareProgress, Program, type Traced, type Update, update } from './compile/compile.js';
+export { type CompileOptions, type HostTensor, hostTensor, type ProgramReport, Result } from './compile/program.js';
 export { Device, type DeviceInfo } from './device/device.js';
 export { type OpenDeviceOptions, openDevice } from './device/open.js';
 export { Variable, VariableSet, type VariableSpec } from './device/variables.js';
 export type { DType, TypedArray } from './dtype.js';
-export { DeviceError, DTypeError, GraphError, ShapeError, StaleResultError, TensorError } from './errors.js';
+export { DeviceError, DisposedError, DTypeError, GraphError, NumberError, ShapeError, StaleResultError, TensorError } from './errors.js';
 export { checkpoint, customGradient, valueAndGrad } from './graph/custom.js';
 export { grad } from './graph/gradient.js';
 export { type InterpretOptions, interpret } from './graph/interpret.js';

@@ -4,7 +4,7 @@
  */
 import { BYTES_PER_ELEMENT, type DType, isFloat } from '../dtype.js';
 import { inOrderOfCreation } from '../graph/gradient.js';
-import type { Node, TensorType } from '../graph/op.js';
+import type { Attributes, Node, Op, TensorType } from '../graph/op.js';
 import { viewOf } from '../graph/primitives/view.js';
 import { type ElementwiseProgram, elementwiseCall, type Instruction, type StridedOperand } from '../kernels/elementwise.js';
 import type { Epilogue, EpilogueOperand } from '../kernels/epilogue.js';
@@ -44,7 +44,24 @@ export interface Step {
   readonly workgroups: readonly [number, number, number];
 }
 
+/** A choice between forms that was made, and the op it was made for: what a tuner needs. */
+export interface Choice {
+  readonly key: string;
+  readonly forms: readonly string[];
+  readonly op: Op;
+  readonly inputs: readonly TensorType[];
+  readonly attributes: Attributes;
+}
+
+export interface LoweringOptions {
+  readonly adapter: AdapterTraits;
+  readonly batchInvariant: boolean;
+  /** The form that was measured to be the fastest, if any. */
+  formOf(key: string): string | undefined;
+}
+
 export interface Lowered {
+  readonly choices: readonly Choice[];
   readonly steps: readonly Step[];
   readonly values: readonly Value[];
   /** Where each requested tensor is, contiguous. */
@@ -105,19 +122,20 @@ function epilogueOperands(
 }
 
 class Lowering {
+  readonly choices: Choice[] = [];
   readonly steps: Step[] = [];
   readonly values: Value[] = [];
   readonly #places = new Map<Node, Place[]>();
   readonly #copies = new Map<string, Value>();
-  readonly #adapter: AdapterTraits;
+  readonly #options: LoweringOptions;
   readonly #chains: Map<Node, Chain>;
   readonly #interior = new Set<Node>();
   /** Ops that wait for the chain which their kernels apply, by the chain's root. */
   readonly #producers: ReadonlyMap<Node, Node>;
   readonly #waiting: ReadonlySet<Node>;
 
-  constructor(adapter: AdapterTraits, chains: Map<Node, Chain>, producers: ReadonlyMap<Node, Node>) {
-    this.#adapter = adapter;
+  constructor(options: LoweringOptions, chains: Map<Node, Chain>, producers: ReadonlyMap<Node, Node>) {
+    this.#options = options;
     this.#chains = chains;
     this.#producers = producers;
     this.#waiting = new Set(producers.values());
@@ -343,7 +361,14 @@ class Lowering {
       attributes,
       inputs: node.inputs,
       outputs: node.outputs,
-      adapter: this.#adapter,
+      adapter: this.#options.adapter,
+      batchInvariant: this.#options.batchInvariant,
+      choose: (key, forms) => {
+        const choice = { key, forms, op, inputs: node.inputs.map(({ shape, dtype }) => ({ shape, dtype })), attributes };
+        if (!this.choices.some((known) => known.key === key)) this.choices.push(choice);
+        const chosen = this.#options.formOf(key);
+        return forms.find((form) => form === chosen) ?? forms[0];
+      },
       ...(fused === undefined ? {} : { epilogue: fused.epilogue }),
       input: (index) => ({ source: 'input', index }),
       output: (index) => ({ source: 'output', index }),
@@ -399,11 +424,11 @@ export interface UpdateTarget {
 }
 
 /** Lowers `outputs`, then `updates`: these run after every reader of the variables they write. */
-export function lower(outputs: readonly Tensor[], updates: readonly UpdateTarget[], adapter: AdapterTraits): Lowered {
+export function lower(outputs: readonly Tensor[], updates: readonly UpdateTarget[], options: LoweringOptions): Lowered {
   const roots = [...outputs, ...updates.map(({ value }) => value), ...updates.map(({ leaf }) => leaf)];
   const order = inOrderOfCreation(roots);
   const chains = fuseElementwise(order, roots);
-  const lowering = new Lowering(adapter, chains, chainProducers(order, roots, chains));
+  const lowering = new Lowering(options, chains, chainProducers(order, roots, chains));
   const late: Node[] = [];
   for (const node of order) {
     if (node.op.kind === 'update') late.push(node);
@@ -433,5 +458,5 @@ export function lower(outputs: readonly Tensor[], updates: readonly UpdateTarget
   for (const { target, value } of copies) {
     lowering.copy('assign', value, target);
   }
-  return { steps: lowering.steps, values: lowering.values, results };
+  return { choices: lowering.choices, steps: lowering.steps, values: lowering.values, results };
 }

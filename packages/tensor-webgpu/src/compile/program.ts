@@ -3,14 +3,16 @@
  * submits it once; nothing is created while replaying.
  */
 import { align } from '../device/alignment.js';
-import type { Device, Pipeline } from '../device/device.js';
+import type { Device } from '../device/device.js';
 import type { Storage } from '../device/variables.js';
 import { BYTES_PER_ELEMENT, type DType, dtypeOf, type TypedArray } from '../dtype.js';
-import { DTypeError, GraphError, ShapeError, StaleResultError } from '../errors.js';
+import { DisposedError, DTypeError, GraphError, ShapeError, StaleResultError } from '../errors.js';
 import type { Node, TensorType } from '../graph/op.js';
+import type { BindingForms, Kernel } from '../kernels/kernel.js';
 import { type Profile, profileDispatches } from '../profile/profile.js';
 import { formatShape, type Shape, sameShape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
+import { NumberChecks } from './check-numbers.js';
 import type { Dispatch } from './dispatch.js';
 import { byteLength, type Lowered, lower, type Step, type UpdateTarget, type Value } from './lower.js';
 import { planMemory } from './plan.js';
@@ -62,27 +64,65 @@ export class Result implements TensorType {
   }
 }
 
+/** What a traced function describes. */
+export interface ProgramGraph {
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly updates: readonly UpdateTarget[];
+}
+
+export interface CompileOptions {
+  /** A row's result does not depend, bit for bit, on how many rows it is computed with: for inference. */
+  readonly batchInvariant?: boolean;
+  /** Every call checks what each op computes; reading a result throws {@link NumberError} with the first op whose output is no finite number. */
+  readonly checkNumbers?: boolean;
+}
+
+/** From a graph to kernel calls, with the forms that are known to be fast, or those of the caller. */
+export function lowerGraph(
+  device: Device,
+  { outputs, updates }: ProgramGraph,
+  { batchInvariant = false }: CompileOptions = {},
+  formOf = (key: string) => device.tuning.formOf(key),
+): Lowered {
+  const names = Object.keys(outputs);
+  const simplified = simplify([...Object.values(outputs), ...updates.map(({ value }) => value)]);
+  const targets = updates.map(({ leaf }, i) => ({ leaf, value: simplified[names.length + i] }));
+  return lower(simplified.slice(0, names.length), targets, { adapter: device.traits, batchInvariant, formOf });
+}
+
+/** The pipeline of a step. */
+export function pipelineRequest({ kernel, parameters, bindings }: Step): {
+  readonly kernel: Kernel<object>;
+  readonly parameters: object;
+  readonly forms: BindingForms;
+} {
+  const writable = new Set(bindings.filter(({ value, writes }) => writes || value.leaf === undefined).map(({ name }) => name));
+  const halves = new Set(bindings.filter(({ value }) => value.dtype === 'f16').map(({ name }) => name));
+  return { kernel, parameters, forms: { writable, halves } };
+}
+
+interface VariableLeaf {
+  readonly name: string;
+  readonly slot: Storage;
+}
+
 /** A program for one signature of input shapes. */
 export class Executable implements Disposable {
   readonly report: ProgramReport;
   readonly #device: Device;
   readonly #dispatches: readonly Dispatch[];
   readonly #owned: GPUBuffer[] = [];
+  readonly #variables: readonly VariableLeaf[];
+  readonly #checks: NumberChecks | undefined;
   readonly #inputs: ReadonlyMap<string, { readonly buffer: GPUBuffer; readonly offset: number; readonly type: TensorType }>;
   readonly #outputs: readonly { readonly name: string; readonly type: TensorType; readonly buffer: GPUBuffer; readonly offset: number }[];
   #calls = 0;
+  #disposed = false;
 
-  constructor(
-    device: Device,
-    inputs: Readonly<Record<string, Tensor>>,
-    outputs: Readonly<Record<string, Tensor>>,
-    updates: readonly UpdateTarget[],
-  ) {
+  constructor(device: Device, { inputs, outputs }: ProgramGraph, lowered: Lowered, { checkNumbers = false }: CompileOptions = {}) {
     this.#device = device;
     const names = Object.keys(outputs);
-    const simplified = simplify([...Object.values(outputs), ...updates.map(({ value }) => value)]);
-    const targets = updates.map(({ leaf }, i) => ({ leaf, value: simplified[names.length + i] }));
-    const lowered = lower(simplified.slice(0, names.length), targets, device.traits);
     const plan = planMemory(lowered.steps, lowered.results);
 
     const arena = this.#buffer('arena', plan.arenaBytes);
@@ -102,6 +142,10 @@ export class Executable implements Disposable {
       return { buffer: input.buffer, offsetBytes: input.offset };
     };
     this.#dispatches = this.#buildDispatches(lowered, storageOf);
+    this.#variables = lowered.values.flatMap(({ leaf }) =>
+      leaf?.op.name === 'variable' ? [leaf.attributes as unknown as VariableLeaf] : [],
+    );
+    this.#checks = checkNumbers ? new NumberChecks(device, lowered.steps, storageOf) : undefined;
     this.#outputs = names.map((name, i) => {
       const { buffer, offsetBytes } = storageOf(lowered.results[i]);
       return { name, type: outputs[name], buffer, offset: offsetBytes };
@@ -171,7 +215,8 @@ export class Executable implements Disposable {
     const uniformBuffer = this.#device.createUniforms('uniforms', uniforms);
     this.#owned.push(uniformBuffer);
     return steps.map((step, i) => {
-      const { layout, pipeline } = this.#pipeline(step);
+      const { kernel, parameters, forms } = pipelineRequest(step);
+      const { layout, pipeline } = this.#device.pipeline(kernel, parameters, forms);
       const entries: GPUBindGroupEntry[] = step.bindings.map(({ value, name }, binding) => {
         const { buffer, offsetBytes } = storageOf(value);
         const size = Math.max(4, byteLength(value));
@@ -200,15 +245,11 @@ export class Executable implements Disposable {
     });
   }
 
-  #pipeline({ kernel, parameters, bindings }: Step): Pipeline {
-    const writable = new Set(bindings.filter(({ value, writes }) => writes || value.leaf === undefined).map(({ name }) => name));
-    const halves = new Set(bindings.filter(({ value }) => value.dtype === 'f16').map(({ name }) => name));
-    return this.#device.pipeline(kernel, parameters, { writable, halves });
-  }
-
   /** @throws {ShapeError | DTypeError} naming the input */
   #writeInputs(inputs: Readonly<Record<string, HostTensor>>): void {
     this.#device.expectHealthy();
+    if (this.#disposed) throw new DisposedError('this program');
+    for (const { name, slot } of this.#variables) if (slot.disposed === true) throw new DisposedError(`variable '${name}'`);
     for (const [name, { buffer, offset, type }] of this.#inputs) {
       const { data, shape } = inputs[name];
       if (!sameShape(shape, type.shape))
@@ -232,11 +273,13 @@ export class Executable implements Disposable {
     const encoder = gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
     let current: GPUComputePipeline | undefined;
+    let index = 0;
     for (const { pipeline, group, workgroups } of this.#dispatches) {
       if (pipeline !== current) pass.setPipeline(pipeline);
       current = pipeline;
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
+      if (this.#checks?.encode(pass, index++) === true) current = undefined;
     }
     pass.end();
     gpu.queue.submit([encoder.finish()]);
@@ -247,14 +290,22 @@ export class Executable implements Disposable {
         new Result(
           name,
           type,
-          () => this.#device.read(buffer, offset, type),
+          () => this.#read(buffer, offset, type),
           () => this.#calls === call,
         ),
       ]),
     );
   }
 
+  async #read(buffer: GPUBuffer, offset: number, type: TensorType): Promise<TypedArray> {
+    if (this.#disposed) throw new DisposedError('the program of this result');
+    const [values] = await Promise.all([this.#device.read(buffer, offset, type), this.#checks?.expectFinite()]);
+    return values;
+  }
+
   [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.#checks?.[Symbol.dispose]();
     for (const buffer of this.#owned) buffer.destroy();
   }
 }

@@ -1,5 +1,6 @@
 /** A WebGPU device: buffers, pipelines and read-back. The only neighbours of WebGPU are the files of this folder. */
 import { compile, evaluate, type Program, type Traced } from '../compile/compile.js';
+import type { CompileOptions } from '../compile/program.js';
 import type { TypedArray } from '../dtype.js';
 import { BYTES_PER_ELEMENT, typedArray } from '../dtype.js';
 import { DeviceError } from '../errors.js';
@@ -8,6 +9,7 @@ import { type AdapterTraits, type BindingForms, ENABLE_F16, type Kernel, kernelS
 import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { ALIGNMENT, align } from './alignment.js';
+import { Tuning, tuneMode } from './tuning.js';
 import { VariableSet, type VariableSpec } from './variables.js';
 import { waitFor } from './wait.js';
 
@@ -32,6 +34,7 @@ export class Device implements Disposable {
   readonly gpu: GPUDevice;
   readonly info: DeviceInfo;
   readonly traits: AdapterTraits;
+  readonly tuning: Tuning;
   readonly #pipelines = new Map<string, Pipeline>();
   readonly #staging: GPUBuffer[] = [];
   #failure: DeviceError | undefined;
@@ -41,6 +44,8 @@ export class Device implements Disposable {
     this.gpu = gpu;
     const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info;
     this.traits = { subgroups: gpu.features.has('subgroups'), subgroupMinSize, subgroupMaxSize, ...traits };
+    const { vendor, architecture, description } = info;
+    this.tuning = new Tuning(`${vendor} ${architecture} ${description}`, tuneMode());
     this.info = {
       vendor: info.vendor,
       architecture: info.architecture,
@@ -96,12 +101,45 @@ export class Device implements Disposable {
   /** The pipeline of a kernel, compiled once per text. */
   pipeline<P extends object>(kernel: Kernel<P>, parameters: P, forms: BindingForms): Pipeline {
     const code = kernelSource(kernel, parameters, forms);
+    const existing = this.#pipelines.get(code);
+    if (existing !== undefined) return existing;
+    const { layout, descriptor } = this.#describe(kernel, forms, code);
+    const created = { label: kernel.name, layout, pipeline: this.gpu.createComputePipeline(descriptor) };
+    this.#pipelines.set(code, created);
+    return created;
+  }
+
+  /** Compiles the pipelines of kernels at once, as many in parallel as the driver can. @param onProgress called after each */
+  async compilePipelines(
+    requests: readonly { readonly kernel: Kernel<object>; readonly parameters: object; readonly forms: BindingForms }[],
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<void> {
+    const missing = new Map(
+      requests
+        .map((request) => [kernelSource(request.kernel, request.parameters, request.forms), request] as const)
+        .filter(([code]) => !this.#pipelines.has(code)),
+    );
+    let done = 0;
+    onProgress?.(done, missing.size);
+    const all = [...missing].map(async ([code, { kernel, forms }]) => {
+      const { layout, descriptor } = this.#describe(kernel, forms, code);
+      const pipeline = await this.gpu.createComputePipelineAsync(descriptor);
+      this.#pipelines.set(code, { label: kernel.name, layout, pipeline });
+      onProgress?.(++done, missing.size);
+    });
+    await waitFor(Promise.all(all), this.traits.software);
+    this.expectHealthy();
+  }
+
+  #describe<P extends object>(
+    kernel: Kernel<P>,
+    forms: BindingForms,
+    code: string,
+  ): { readonly layout: GPUBindGroupLayout; readonly descriptor: GPUComputePipelineDescriptor } {
     if (code.startsWith(ENABLE_F16) && !this.info.features.includes('shader-f16'))
       throw new DeviceError('DEVICE_FEATURE', `${kernel.name}: this adapter has no shader-f16`, {
         remedy: "Ask `device.floatType('f16')` for the dtype of activations: it falls back to f32.",
       });
-    const existing = this.#pipelines.get(code);
-    if (existing !== undefined) return existing;
     const entries: GPUBindGroupLayoutEntry[] = Object.entries(kernel.bindings).map(([name, access], binding) => ({
       binding,
       visibility: GPUShaderStage.COMPUTE,
@@ -110,14 +148,12 @@ export class Device implements Disposable {
     if (Object.keys(kernel.uniforms).length > 0)
       entries.push({ binding: entries.length, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
     const layout = this.gpu.createBindGroupLayout({ label: kernel.name, entries });
-    const pipeline = this.gpu.createComputePipeline({
+    const descriptor = {
       label: kernel.name,
       layout: this.gpu.createPipelineLayout({ label: kernel.name, bindGroupLayouts: [layout] }),
       compute: { module: this.gpu.createShaderModule({ label: kernel.name, code }), entryPoint: 'main' },
-    });
-    const created = { label: kernel.name, layout, pipeline };
-    this.#pipelines.set(code, created);
-    return created;
+    };
+    return { layout, descriptor };
   }
 
   /** Copies a range of a buffer to the host. The copy is of the buffer as it is when this is called. */
@@ -168,8 +204,9 @@ export class Device implements Disposable {
   /** A program that `trace` describes; traced and compiled once per signature of input shapes. */
   compile<I extends Readonly<Record<string, Tensor>>, O extends Readonly<Record<string, Tensor>>>(
     trace: (inputs: I) => Traced<O>,
+    options?: CompileOptions,
   ): Program<I, O> {
-    return compile(this, trace);
+    return compile(this, trace, options);
   }
 
   /** Computes tensors of variables and constants, once. */

@@ -3,7 +3,7 @@
  * optimiser updates all of them in one dispatch.
  */
 import { BYTES_PER_ELEMENT, type DType, type TypedArray, toHalf } from '../dtype.js';
-import { ShapeError, TensorError } from '../errors.js';
+import { DisposedError, ShapeError, TensorError } from '../errors.js';
 import { variableOp } from '../graph/primitives/leaf.js';
 import { BLOCK } from '../ops/update.js';
 import { formatShape, type Shape, sizeOf } from '../shape.js';
@@ -19,6 +19,8 @@ export interface VariableSpec {
 export interface Storage {
   readonly buffer: GPUBuffer;
   readonly offsetBytes: number;
+  /** Set when the memory is given back. */
+  disposed?: boolean;
 }
 
 export class Variable {
@@ -42,10 +44,13 @@ export class Variable {
   write(data: TypedArray): void {
     if (data.length !== this.tensor.size)
       throw new ShapeError(`variable '${this.name}': ${data.length} elements for ${formatShape(this.shape)}`);
+    if (this.storage.disposed === true) throw new DisposedError(`variable '${this.name}'`);
     const stored = this.dtype === 'f16' ? toHalf(data) : data;
     this.#device.gpu.queue.writeBuffer(this.storage.buffer, this.storage.offsetBytes, stored);
   }
-  read(): Promise<TypedArray> {
+  /** @throws {DisposedError} */
+  async read(): Promise<TypedArray> {
+    if (this.storage.disposed === true) throw new DisposedError(`variable '${this.name}'`);
     return this.#device.read(this.storage.buffer, this.storage.offsetBytes, this.tensor);
   }
 }
@@ -104,6 +109,7 @@ export class VariableSet implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    for (const { storage } of [this.flat, ...this.#variables.values()]) storage.disposed = true;
     this.#buffer.destroy();
   }
 }

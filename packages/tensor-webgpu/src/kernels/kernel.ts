@@ -39,6 +39,13 @@ export interface LoweringContext<A extends Attributes = Attributes> {
   readonly inputs: readonly TensorType[];
   readonly outputs: readonly TensorType[];
   readonly adapter: AdapterTraits;
+  /** Whether a row's result must not depend on how many rows there are. */
+  readonly batchInvariant: boolean;
+  /**
+   * One of the forms that compute the same: as measured on this adapter for the class of sizes `key`, else the first. `key` names everything
+   * that the measurement depends on.
+   */
+  choose<F extends string>(key: string, forms: readonly F[]): F;
   /** What to apply to the first output before storing it; only ops that say `takesEpilogue` are given one. */
   readonly epilogue?: Epilogue;
   input(index: number): ValueRef;

@@ -116,7 +116,7 @@ export function lowerReduce(operation: Operation, context: LoweringContext<{ rea
     shape.splice(start, end - start, ...new Array<number>(end - start).fill(1));
     const to = i === runs.length - 1 ? context.output(0) : context.scratch(product(shape));
     const [outer, length, inner] = middle;
-    const chunks = length >= LONG && outer * inner < 256 ? chunksOf(length, 32) : 1;
+    const chunks = length >= LONG && outer * inner < 256 && !context.batchInvariant ? chunksOf(length, 32) : 1;
     if (chunks === 1) reduceMiddle(context, operation, from, to, middle);
     else {
       const partial = context.scratch(outer * chunks * inner);

@@ -46,6 +46,8 @@ export class OpRun implements Disposable {
       inputs: types,
       outputs: this.outputs,
       adapter: { ...device.traits, ...adapter },
+      batchInvariant: false,
+      choose: (_, forms) => forms[0],
       input: (index) => ({ source: 'input', index }),
       output: (index) => ({ source: 'output', index }),
       scratch: (elements) => {

@@ -1,12 +1,12 @@
-/** Chooses the form of a matrix product: by adapter, shape and transposes. */
+/** Chooses the form of a matrix product: by adapter, shape and transposes, or as measured. */
 import { sizeOf } from '../../shape.js';
 import { epilogueBindings } from '../epilogue.js';
 import { isCpuWithSubgroups } from '../forms.js';
-import { type LoweringContext, spread, type ValueRef } from '../kernel.js';
+import { type AdapterTraits, type LoweringContext, spread, type ValueRef } from '../kernel.js';
 import { fewRowsKernel, MAX_FEW_ROWS } from './few-rows.js';
 import { registerTileKernel, type Transposes } from './register-tile.js';
-import { subgroupForm, subgroupKernel, transposeKernel } from './subgroup.js';
-import { workgroupTileKernel } from './workgroup-tile.js';
+import { type SubgroupForm, subgroupForm, subgroupKernel, transposeKernel } from './subgroup.js';
+import { type TileSize, workgroupTileKernel } from './workgroup-tile.js';
 
 /** Few enough workgroups to pay for loading a block of B, enough for all cores. */
 const WORKGROUPS = 8;
@@ -32,6 +32,20 @@ function transposed(context: LoweringContext<Transposes>, [batches, M, K]: reado
   return y;
 }
 
+/** The forms that take these sizes, the one that is best without measuring first. */
+function formsFor(
+  { software }: AdapterTraits,
+  subgroup: SubgroupForm | undefined,
+  [M, N]: readonly [number, number],
+): readonly MatmulForm[] {
+  // One vector of columns per lane or two: the same sums, shared out differently.
+  if (subgroup !== undefined) return subgroup.vectors === 2 ? ['subgroup', 'subgroup-narrow'] : ['subgroup'];
+  if (software) return ['register-tile', 'tile-64'];
+  return M * N >= 1024 * 1024 ? ['tile-128', 'tile-64', 'tile-32', 'register-tile'] : ['tile-64', 'tile-128', 'tile-32', 'register-tile'];
+}
+
+type MatmulForm = 'subgroup' | 'subgroup-narrow' | 'register-tile' | `tile-${TileSize}`;
+
 export function lowerMatmul(context: LoweringContext<Transposes>): void {
   const [a] = context.inputs;
   const { transposeA, transposeB } = context.attributes;
@@ -40,31 +54,50 @@ export function lowerMatmul(context: LoweringContext<Transposes>): void {
   const batches = sizeOf(context.outputs[0].shape.slice(0, -2));
   const { epilogue } = context;
   const bindings = { a: context.input(0), b: context.input(1), c: context.output(0), ...epilogueBindings(epilogue) };
-  const form = isCpuWithSubgroups(context.adapter) ? subgroupForm({ transposeA, transposeB }, [M, N, K]) : undefined;
-  if (form !== undefined && M <= MAX_FEW_ROWS && !transposeA) {
-    const workgroups = [Math.ceil(N / (32 * form.vectors)), 1, batches] as const;
-    context.call(fewRowsKernel({ ...form, rows: M }, epilogue), { parameters: {}, bindings, uniforms: { N, K }, workgroups });
-  } else if (form !== undefined) {
-    const columns = Math.ceil(N / (32 * form.vectors));
-    const rows = rowsPerGroup(M, columns * batches);
-    const narrow = context.outputs[0].dtype === 'f16' && K > form.depth;
-    context.call(subgroupKernel(form, epilogue, narrow ? 'sums' : 'c'), {
-      parameters: {},
-      bindings: {
-        ...bindings,
-        ...(narrow ? { sums: context.scratch(batches * M * N) } : {}),
-        a: transposeA ? transposed(context, [batches, M, K]) : bindings.a,
-      },
-      uniforms: { M, N, K, rows, depth: form.depth },
-      workgroups: [columns, Math.ceil(M / rows), batches],
-    });
-  } else {
-    const [makeKernel, tile] = context.adapter.software ? ([registerTileKernel, 32] as const) : ([workgroupTileKernel, 64] as const);
-    context.call(makeKernel({ transposeA, transposeB }, epilogue), {
+  const subgroup = isCpuWithSubgroups(context.adapter) ? subgroupForm({ transposeA, transposeB }, [M, N, K]) : undefined;
+  // Rows count in the choice only where a row's sums may depend on it.
+  const rows = context.batchInvariant ? 'any' : 2 ** Math.ceil(Math.log2(Math.max(1, M)));
+  const key = `matmul${transposeA ? ' A transposed' : ''}${transposeB ? ' B transposed' : ''} ${rows} x ${N} x ${K}`;
+  const form = context.choose(key, formsFor(context.adapter, subgroup, [M, N]));
+  if (subgroup !== undefined)
+    lowerSubgroup(context, form === 'subgroup' ? subgroup : { ...subgroup, vectors: 1 }, bindings, [batches, M, N, K]);
+  else {
+    const tile = form === 'register-tile' ? 32 : (Number(form.slice('tile-'.length)) as TileSize);
+    const transposes = { transposeA, transposeB };
+    const kernel = form === 'register-tile' ? registerTileKernel(transposes, epilogue) : workgroupTileKernel(transposes, tile, epilogue);
+    context.call(kernel, {
       parameters: {},
       bindings,
       uniforms: { M, N, K },
       workgroups: [Math.ceil(N / tile), Math.ceil(M / tile), batches],
     });
   }
+}
+
+function lowerSubgroup(
+  context: LoweringContext<Transposes>,
+  form: SubgroupForm,
+  bindings: Readonly<Record<string, ValueRef>>,
+  [batches, M, N, K]: readonly [number, number, number, number],
+): void {
+  const { epilogue } = context;
+  const { transposeA } = context.attributes;
+  const columns = Math.ceil(N / (32 * form.vectors));
+  if (M <= MAX_FEW_ROWS && !transposeA) {
+    const kernel = fewRowsKernel({ ...form, rows: M }, epilogue);
+    context.call(kernel, { parameters: {}, bindings, uniforms: { N, K }, workgroups: [columns, 1, batches] });
+    return;
+  }
+  const rows = rowsPerGroup(M, columns * batches);
+  const narrow = context.outputs[0].dtype === 'f16' && K > form.depth;
+  context.call(subgroupKernel(form, epilogue, narrow ? 'sums' : 'c'), {
+    parameters: {},
+    bindings: {
+      ...bindings,
+      ...(narrow ? { sums: context.scratch(batches * M * N) } : {}),
+      a: transposeA ? transposed(context, [batches, M, K]) : bindings.a,
+    },
+    uniforms: { M, N, K, rows, depth: form.depth },
+    workgroups: [columns, Math.ceil(M / rows), batches],
+  });
 }

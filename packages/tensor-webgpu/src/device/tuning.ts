@@ -1,0 +1,96 @@
+/**
+ * Which form of a kernel is the fastest on an adapter, by class of sizes. Kept in the user's cache folder in Node, in memory in browsers;
+ * `SCONE_TUNE` = off: not used; on (the default): used, and completed when programs are prepared; force: measured anew.
+ */
+import { TensorError } from '../errors.js';
+
+export type TuneMode = 'off' | 'on' | 'force';
+
+/** Raised when forms change, so that old measurements are forgotten. */
+const VERSION = 1;
+
+/** @throws {TensorError} TUNE_MODE */
+export function tuneMode(): TuneMode {
+  const text = typeof process === 'undefined' ? undefined : process.env?.SCONE_TUNE;
+  if (text === undefined || text === '' || text === 'on') return 'on';
+  if (text === 'off' || text === 'force') return text;
+  throw new TensorError('TUNE_MODE', `SCONE_TUNE is '${text}'`, { remedy: 'Set it to off, on or force.' });
+}
+
+async function cacheFile(): Promise<string | undefined> {
+  if (typeof process === 'undefined' || process.versions?.node === undefined) return undefined;
+  const [{ homedir }, path] = await Promise.all([import('node:os'), import('node:path')]);
+  return path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'sconelm', 'tuning.json');
+}
+
+type Table = Record<string, Record<string, string>>;
+
+async function readTable(file: string): Promise<Table> {
+  const { readFile } = await import('node:fs/promises');
+  try {
+    const table: unknown = JSON.parse(await readFile(file, 'utf8'));
+    return typeof table === 'object' && table !== null ? (table as Table) : {};
+  } catch {
+    // Missing or damaged: it is a cache, and is measured again.
+    return {};
+  }
+}
+
+export class Tuning {
+  readonly mode: TuneMode;
+  readonly #adapter: string;
+  readonly #forms = new Map<string, string>();
+  /** Choices that were measured by this process. */
+  readonly #own = new Set<string>();
+  #loaded: Promise<void> | undefined;
+
+  constructor(adapter: string, mode: TuneMode) {
+    this.mode = mode;
+    this.#adapter = `v${VERSION} ${adapter}`;
+  }
+
+  /** Reads the cache, once. */
+  load(): Promise<void> {
+    this.#loaded ??= this.#read();
+    return this.#loaded;
+  }
+
+  async #read(): Promise<void> {
+    const file = this.mode === 'on' ? await cacheFile() : undefined;
+    const known = file === undefined ? {} : ((await readTable(file))[this.#adapter] ?? {});
+    for (const [key, form] of Object.entries(known)) if (!this.#forms.has(key)) this.#forms.set(key, form);
+  }
+
+  formOf(key: string): string | undefined {
+    return this.mode === 'off' ? undefined : this.#forms.get(key);
+  }
+
+  /** Whether `key` is to be measured. */
+  isOpen(key: string): boolean {
+    return this.mode !== 'off' && !this.#own.has(key) && (this.mode === 'force' || !this.#forms.has(key));
+  }
+
+  set(key: string, form: string): void {
+    this.#forms.set(key, form);
+    this.#own.add(key);
+  }
+
+  /** Adds what this process measured to the cache. A cache that cannot be written is no failure. */
+  async save(): Promise<void> {
+    const file = await cacheFile();
+    if (file === undefined || this.#own.size === 0) return;
+    const [{ mkdir, rename, writeFile }, path] = await Promise.all([import('node:fs/promises'), import('node:path')]);
+    const table = await readTable(file);
+    table[this.#adapter] = {
+      ...table[this.#adapter],
+      ...Object.fromEntries([...this.#own].map((key) => [key, this.#forms.get(key) ?? ''])),
+    };
+    try {
+      await mkdir(path.dirname(file), { recursive: true });
+      await writeFile(`${file}.${process.pid}`, `${JSON.stringify(table, null, 1)}\n`);
+      await rename(`${file}.${process.pid}`, file);
+    } catch (cause) {
+      console.warn(`measurements of kernels are not kept: ${cause instanceof Error ? cause.message : cause}`);
+    }
+  }
+}
