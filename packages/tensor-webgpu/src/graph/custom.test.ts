@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../device/device.js';
 import { openDevice } from '../device/open.js';
-import { tensor } from '../tensor.js';
+import { gelu, silu } from '../ops/activation.js';
+import { type Tensor, tensor } from '../tensor.js';
 import { checkpoint, customGradient, valueAndGrad } from './custom.js';
 import { grad } from './gradient.js';
+import { interpret } from './interpret.js';
 
 let device: Device;
 beforeAll(async () => {
@@ -64,5 +66,21 @@ describe('valueAndGrad', () => {
     const { value, gradients } = valueAndGrad((a) => a.square().sum(), [x]);
     const [loss, dx] = await device.run([value, ...gradients]);
     expect([loss[0], ...dx]).toEqual([5, 2, 4]);
+  });
+});
+
+describe('a derivative of a derivative', () => {
+  it.each([
+    ['gelu', gelu],
+    ['silu', silu],
+  ] as const)('of %s is that of its differences', async (_, f) => {
+    const at = Float32Array.of(-3, -1, -0.2, 0, 0.4, 2);
+    const first = (x: Tensor) => grad(f(x).sum(), [x])[0];
+    const x = tensor(at);
+    const [second] = await device.run([grad(first(x).sum(), [x])[0]]);
+    const [up, down] = interpret([1e-3, -1e-3].map((step) => first(tensor(at.map((value) => value + step)))));
+    second.forEach((value, i) => {
+      expect(value).toBeCloseTo((up[i] - down[i]) / 2e-3, 2);
+    });
   });
 });

@@ -1,10 +1,10 @@
-/** Activations, as compositions: they fuse into their neighbours. */
-import type { Tensor } from '../tensor.js';
+/** Activations: they fuse into their neighbours. */
+import { apply, type Tensor } from '../tensor.js';
+import { geluOp, siluOp } from './smooth-activation.js';
 
 /** The tanh form of GELU: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))). [Hendrycks & Gimpel, 2016] */
 export function gelu(x: Tensor): Tensor {
-  const inner = x.add(x.mul(x).mul(x).mul(0.044715)).mul(Math.sqrt(2 / Math.PI));
-  return x.mul(0.5).mul(inner.tanh().add(1));
+  return apply(geluOp, [x], {});
 }
 
 export function relu(x: Tensor): Tensor {
@@ -16,9 +16,9 @@ export function sigmoid(x: Tensor): Tensor {
   return x.mul(0.5).tanh().add(1).mul(0.5);
 }
 
-/** x · sigmoid(x). */
+/** x · sigmoid(x). [Elfwing et al., 2017] */
 export function silu(x: Tensor): Tensor {
-  return x.mul(sigmoid(x));
+  return apply(siluOp, [x], {});
 }
 
 /** Softmax over the last axis, shifted by the row's maximum. */
