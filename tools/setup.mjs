@@ -1,6 +1,7 @@
-/** Makes this checkout ready to run: Node, the dependencies, a WebGPU adapter. Says what it does before it does it; idle in under a second. */
+/** Makes this checkout ready to run: Node, the dependencies, a WebGPU adapter, for tests (--tests) a browser. Says what it does before it does it; idle in under a second. */
 import process from 'node:process';
 import { ensureAdapter } from './setup/adapter.mjs';
+import { ensureBrowser } from './setup/browser.mjs';
 import { ensureDependencies } from './setup/dependencies.mjs';
 import { SetupError } from './setup/error.mjs';
 import { expectNode } from './setup/node-version.mjs';
@@ -9,6 +10,7 @@ try {
   expectNode(process.versions.node);
   await ensureDependencies();
   ensureAdapter({ rootless: process.argv.includes('--rootless') });
+  if (process.argv.includes('--tests')) ensureBrowser();
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`error: ${error.message}\n  -> ${error.remedy}\n`);

@@ -2,7 +2,8 @@
  * Waiting for the GPU. In Node, Dawn keeps the main thread spinning while a promise is pending; where the "GPU" is the CPU, that spinning takes
  * the core the work needs. On software adapters one loop sleeps a tenth of a millisecond per turn of the event loop instead.
  */
-const cell = new Int32Array(new SharedArrayBuffer(4));
+// Made when first needed: pages that are not cross-origin isolated have no shared memory, and never sleep here.
+let cell: Int32Array | undefined;
 let waiters = 0;
 let looping = false;
 
@@ -11,6 +12,7 @@ function turn(): void {
     looping = false;
     return;
   }
+  cell ??= new Int32Array(new SharedArrayBuffer(4));
   Atomics.wait(cell, 0, 0, 0.1);
   setImmediate(turn);
 }

@@ -1,1 +1,2 @@
+export { type Conformance, checkConformance } from './conformance.js';
 export { OpRun, type RunOpOptions, runOp } from './run-op.js';
