@@ -122,6 +122,7 @@ it('runs every program of the READMEs and the example folders, type-checked, out
   writeFileSync(path.join(outside, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, rootDir: 'src', outDir: 'out' } }));
   run(process.execPath, [path.join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.']);
   cpSync(path.join(ROOT, 'LICENSE'), path.join(outside, 'book.txt'));
+  cpSync(path.join(ROOT, 'data/quickstart'), path.join(outside, 'data/quickstart'), { recursive: true });
   for (const file of found.keys()) {
     expect(run(process.execPath, [path.join('out', file.replace(/ts$/, 'js'))]), file).not.toBe('');
   }

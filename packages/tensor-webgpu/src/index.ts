@@ -8,8 +8,8 @@ export { DeviceError, DisposedError, DTypeError, GraphError, NumberError, ShapeE
 export { checkpoint, customGradient, valueAndGrad } from './graph/custom.js';
 export { grad } from './graph/gradient.js';
 export { type InterpretOptions, interpret } from './graph/interpret.js';
-export type { NumericArray } from './graph/op.js';
-export type { AdapterTraits } from './kernels/kernel.js';
+export { type Attributes, defineOp, type NumericArray, type Op, type TensorType } from './graph/op.js';
+export { type AdapterTraits, defineKernel, type Kernel, type LoweringContext, spread, type ValueRef } from './kernels/kernel.js';
 export { gelu, logSoftmax, relu, sigmoid, silu, softmax } from './ops/activation.js';
 export { ancestorAttention } from './ops/ancestor-attention.js';
 export { type AttentionOptions, type CausalAttentionOptions, cachedAttention, causalAttention } from './ops/attention.js';
@@ -30,4 +30,4 @@ export { type CosineSchedule, cosineSchedule, type WarmupStableDecaySchedule, wa
 export { Sgd, type SgdOptions } from './optim/sgd.js';
 export { type KernelSummary, type KernelTime, Profile } from './profile/profile.js';
 export type { Shape } from './shape.js';
-export { concat, fill, iota, placeholder, type ReduceOptions, stack, Tensor, tensor, zeros } from './tensor.js';
+export { apply, applyAll, concat, fill, iota, placeholder, type ReduceOptions, stack, Tensor, tensor, zeros } from './tensor.js';
