@@ -3,17 +3,22 @@ import { readFile } from 'node:fs/promises';
 import { publishBytes, sha256, withArtifactErrors } from '@sconelm/artifact';
 import type { VariableSet } from '@sconelm/tensor-webgpu';
 import { DecoderError } from './errors.js';
-import { encodeSafetensors, type NamedTensor, parseSafetensors } from './safetensors.js';
+import { encodeSafetensors, type NamedTensor, parseSafetensors, type StoredDType } from './safetensors.js';
 
-/** Reads every variable from the device and publishes them as one file. @throws {ArtifactError} */
-export async function saveCheckpoint(path: string, variables: VariableSet, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
+/** Reads every variable from the device and publishes them as one file, rounded to `dtype`. @throws {ArtifactError} */
+export async function saveCheckpoint(
+  path: string,
+  variables: VariableSet,
+  metadata: Readonly<Record<string, string>> = {},
+  options: { readonly dtype?: StoredDType } = {},
+): Promise<void> {
   const flat = (await variables.flat.read()) as Float32Array<ArrayBuffer>;
   const tensors = new Map<string, NamedTensor>();
   variables.names.forEach((name, i) => {
     const { tensor } = variables.get(name);
     tensors.set(name, { shape: tensor.shape, data: flat.slice(variables.offsets[i], variables.offsets[i] + tensor.size) });
   });
-  await publishBytes(path, encodeSafetensors(tensors, metadata));
+  await publishBytes(path, encodeSafetensors(tensors, metadata, options));
 }
 
 /** @throws {ArtifactError | DecoderError} missing, or corrupt */

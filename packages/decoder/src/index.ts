@@ -5,6 +5,6 @@ export { countParameters, inferenceFlopsPerToken } from './cost.js';
 export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';
 export { DecoderError, type DecoderErrorCode } from './errors.js';
 export { normal, seedFor, uniform } from './random.js';
-export { encodeSafetensors, type NamedTensor, parseSafetensors } from './safetensors.js';
+export { encodeSafetensors, type NamedTensor, parseSafetensors, type StoredDType } from './safetensors.js';
 export { Sampler, type SamplingOptions } from './sampler.js';
 export { DecodeSession, type SessionInput } from './session.js';

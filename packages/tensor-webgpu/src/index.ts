@@ -3,7 +3,7 @@ export { type CompileOptions, type HostTensor, hostTensor, type ProgramReport, R
 export { Device, type DeviceInfo } from './device/device.js';
 export { type OpenDeviceOptions, openDevice } from './device/open.js';
 export { Variable, VariableSet, type VariableSpec } from './device/variables.js';
-export type { DType, TypedArray } from './dtype.js';
+export { type DType, fromBfloat16, fromHalf, type TypedArray, toBfloat16, toHalf } from './dtype.js';
 export { DeviceError, DisposedError, DTypeError, GraphError, NumberError, ShapeError, StaleResultError, TensorError } from './errors.js';
 export { checkpoint, customGradient, valueAndGrad } from './graph/custom.js';
 export { grad } from './graph/gradient.js';
