@@ -103,11 +103,9 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
     const { inputs, count } = batchOf(next, [batch, T], config.fgram?.maxLength);
     nodes += count;
     const rate = rateOf(step);
-    const { loss } = program.run({
-      ...inputs,
-      targets: hostTensor(next.targets, [batch, T]),
-      rates: hostTensor(optimizer.rates(step + 1, rate)),
-    });
+    const call = { ...inputs, targets: hostTensor(next.targets, [batch, T]), rates: hostTensor(optimizer.rates(step + 1, rate)) };
+    await program.prepare(call);
+    const { loss } = program.run(call);
     pending.push(loss.data().then(([value]) => value));
     step++;
     const isReport = step % REPORT === 0 || step === steps;

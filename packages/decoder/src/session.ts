@@ -27,6 +27,9 @@ export interface SessionInput {
   readonly rows?: Float32Array;
 }
 
+/** A token's logits are the same bits whether it comes alone or in a chunk. */
+const INVARIANT = { batchInvariant: true };
+
 export class DecodeSession implements Disposable {
   readonly config: DecoderConfig;
   readonly #caches: VariableSet;
@@ -54,7 +57,7 @@ export class DecodeSession implements Disposable {
         });
       }
       return { outputs: { logits: decoderLogits(norm(x, parameters, 'lnf'), parameters) }, updates };
-    });
+    }, INVARIANT);
   }
 
   /** Positions in the cache. */

@@ -43,9 +43,10 @@ export async function precompute(
   const all = Array.from({ length: set.size }, (_, id) => ({ id, tokens: set.tokensOf(id) }));
   const missing = all.filter(({ id }) => sink.has?.(id) !== true).sort((a, b) => compareTokens(a.tokens, b.tokens));
   let done = set.size - missing.length;
-  using program = device.compile((inputs: { [K in keyof ForestTensors]: Tensor }) => ({
-    outputs: { rows: fgramRows(inputs, parameters, config) },
-  }));
+  using program = device.compile(
+    (inputs: { [K in keyof ForestTensors]: Tensor }) => ({ outputs: { rows: fgramRows(inputs, parameters, config) } }),
+    { batchInvariant: true },
+  );
   for (let from = 0; from < missing.length; from += chunk) {
     signal?.throwIfAborted();
     const part = missing.slice(from, from + chunk);
