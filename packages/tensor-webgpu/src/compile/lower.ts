@@ -8,7 +8,8 @@ import type { Attributes, Node, Op, TensorType } from '../graph/op.js';
 import { viewOf } from '../graph/primitives/view.js';
 import { type ElementwiseProgram, elementwiseCall, type Instruction, type StridedOperand } from '../kernels/elementwise.js';
 import type { Epilogue, EpilogueOperand } from '../kernels/epilogue.js';
-import type { AdapterTraits, Kernel, LoweringContext, ValueRef } from '../kernels/kernel.js';
+import type { AdapterTraits, Kernel, LoweringContext, Range, ValueRef } from '../kernels/kernel.js';
+import { partsOfElementwise } from '../kernels/split-elementwise.js';
 import { BLOCK } from '../ops/update.js';
 import { sizeOf, stridesOf } from '../shape.js';
 import { Tensor } from '../tensor.js';
@@ -31,6 +32,14 @@ export function byteLength({ elements, dtype }: Value): number {
   return elements * BYTES_PER_ELEMENT[dtype];
 }
 
+export interface Binding {
+  readonly name: string;
+  readonly value: Value;
+  readonly writes: boolean;
+  /** The part that is bound; the whole value where absent. */
+  readonly range?: Range;
+}
+
 export interface Step {
   /** The op's name. */
   readonly label: string;
@@ -39,7 +48,7 @@ export interface Step {
   readonly kernel: Kernel<object>;
   readonly parameters: object;
   /** In the order of the kernel's bindings. */
-  readonly bindings: readonly { readonly name: string; readonly value: Value; readonly writes: boolean }[];
+  readonly bindings: readonly Binding[];
   readonly uniforms: readonly { readonly type: 'u32' | 'i32' | 'f32'; readonly value: number }[];
   readonly workgroups: readonly [number, number, number];
 }
@@ -253,18 +262,20 @@ class Lowering {
       instructions,
       stores: [{ instruction: result, target: { dtype: target.dtype, strides: stridesOf(shape), offset, size: target.elements } }],
     };
-    const call = elementwiseCall(program);
-    this.#push(
-      label,
-      call.kernel,
-      {},
-      (name) => (name === 'out0' ? { value: target, writes: true } : { value: values[Number(name.slice(2))], writes: false }),
-      call.uniforms,
-      call.workgroups,
-    );
-    const operations = instructions.filter(({ kind }) => kind === 'compute').length;
-    const last = this.steps.length - 1;
-    this.steps[last] = { ...this.steps[last], flops: operations * sizeOf(shape) };
+    for (const part of partsOfElementwise(program, this.#options.adapter.maxBindingBytes)) {
+      const call = elementwiseCall(part.program);
+      const bind = (name: string): Omit<Binding, 'name'> => {
+        const [value, range, writes] =
+          name === 'out0'
+            ? ([target, part.output, true] as const)
+            : ([values[Number(name.slice(2))], part.inputs[Number(name.slice(2))], false] as const);
+        return { value, writes, ...(range === undefined ? {} : { range }) };
+      };
+      this.#push(label, call.kernel, {}, bind, call.uniforms, call.workgroups);
+      const operations = instructions.filter(({ kind }) => kind === 'compute').length;
+      const last = this.steps.length - 1;
+      this.steps[last] = { ...this.steps[last], flops: operations * sizeOf(part.program.shape) };
+    }
   }
 
   /** A chain as straight-line code: members in order of dependence, inputs as strided loads. */
@@ -313,7 +324,9 @@ class Lowering {
   #lowerWithEpilogue(producer: Node, program: ChainProgram, target: Value): boolean {
     const own = this.place(new Tensor(producer, 0)).value;
     const bound = producer.inputs.map((input) => this.materialize(input));
-    const operands = epilogueOperands(program, own, bound);
+    const isLarge = (value: Value) => byteLength(value) > this.#options.adapter.maxBindingBytes;
+    const values = [...program.loads.map(({ value }) => value), ...bound, target];
+    const operands = values.some(isLarge) ? undefined : epilogueOperands(program, own, bound);
     if (operands === undefined) {
       this.#lowerOp(producer, [own]);
       return false;
@@ -378,7 +391,10 @@ class Lowering {
       },
       call: (kernel, { parameters, bindings, uniforms, workgroups }) => {
         const counts: readonly [number, number, number] = typeof workgroups === 'number' ? [workgroups, 1, 1] : workgroups;
-        const bind = (name: string) => ({ value: resolve(bindings[name]), writes: kernel.bindings[name] !== 'read' });
+        const bind = (name: string) => {
+          const { range } = bindings[name];
+          return { value: resolve(bindings[name]), writes: kernel.bindings[name] !== 'read', ...(range === undefined ? {} : { range }) };
+        };
         this.#push(op.name, kernel as unknown as Kernel<object>, parameters, bind, uniforms, counts);
       },
     };
@@ -392,18 +408,18 @@ class Lowering {
     label: string,
     kernel: Kernel<object>,
     parameters: object,
-    bind: (name: string) => { value: Value; writes: boolean },
+    bind: (name: string) => Omit<Binding, 'name'>,
     uniforms: Readonly<Record<string, number>>,
     workgroups: readonly [number, number, number],
   ): void {
     // A dispatch may bind a range of an arena only once, because arenas are bound writable: a second reading goes through a copy.
     const seen = new Set<Value>();
     const bindings = Object.keys(kernel.bindings).map((name) => {
-      const { value, writes } = bind(name);
+      const { value, writes, range } = bind(name);
       const repeated = seen.has(value) && value.leaf === undefined;
       if (repeated && writes) throw new Error(`unreachable: ${label} writes what it binds twice`);
       seen.add(value);
-      return { name, value: repeated ? this.duplicate(value) : value, writes };
+      return { name, value: repeated ? this.duplicate(value) : value, writes, ...(range === undefined ? {} : { range }) };
     });
     this.steps.push({
       label,

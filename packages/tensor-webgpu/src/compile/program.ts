@@ -217,16 +217,17 @@ export class Executable implements Disposable {
     return steps.map((step, i) => {
       const { kernel, parameters, forms } = pipelineRequest(step);
       const { layout, pipeline } = this.#device.pipeline(kernel, parameters, forms);
-      const entries: GPUBindGroupEntry[] = step.bindings.map(({ value, name }, binding) => {
+      const entries: GPUBindGroupEntry[] = step.bindings.map(({ value, name, range }, binding) => {
         const { buffer, offsetBytes } = storageOf(value);
-        const size = Math.max(4, byteLength(value));
+        const unit = BYTES_PER_ELEMENT[value.dtype];
+        const size = Math.max(4, range === undefined ? byteLength(value) : range.count * unit);
         if (size > info.maxBindingBytes)
           throw new GraphError(
             `${step.label}: ${name} takes ${size} bytes, but this adapter binds ${info.maxBindingBytes}`,
-            'Use a smaller batch, vocabulary or width.',
+            'Use a smaller batch, or compute the loss in chunks (linearCrossEntropy).',
           );
         // A vec4 view needs whole vectors; values end on 256-byte bounds, so rounding up stays inside their own memory.
-        return { binding, resource: { buffer, offset: offsetBytes, size: Math.ceil(size / 16) * 16 } };
+        return { binding, resource: { buffer, offset: offsetBytes + (range?.start ?? 0) * unit, size: Math.ceil(size / 16) * 16 } };
       });
       if (step.uniforms.length > 0)
         entries.push({
@@ -237,7 +238,10 @@ export class Executable implements Disposable {
         label: step.label,
         kernel: step.kernel.name,
         flops: step.flops,
-        bytes: step.bindings.reduce((sum, { value }) => sum + byteLength(value), 0),
+        bytes: step.bindings.reduce(
+          (sum, { value, range }) => sum + (range === undefined ? byteLength(value) : range.count * BYTES_PER_ELEMENT[value.dtype]),
+          0,
+        ),
         pipeline,
         group: gpu.createBindGroup({ label: step.label, layout, entries }),
         workgroups: step.workgroups,

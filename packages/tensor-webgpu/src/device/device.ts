@@ -43,7 +43,8 @@ export class Device implements Disposable {
   constructor(gpu: GPUDevice, info: GPUAdapterInfo, traits: Partial<AdapterTraits> & Pick<AdapterTraits, 'software'>) {
     this.gpu = gpu;
     const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info;
-    this.traits = { subgroups: gpu.features.has('subgroups'), subgroupMinSize, subgroupMaxSize, ...traits };
+    const maxBindingBytes = gpu.limits.maxStorageBufferBindingSize;
+    this.traits = { subgroups: gpu.features.has('subgroups'), subgroupMinSize, subgroupMaxSize, maxBindingBytes, ...traits };
     const { vendor, architecture, description } = info;
     this.tuning = new Tuning(`${vendor} ${architecture} ${description}`, tuneMode());
     this.info = {
@@ -53,7 +54,7 @@ export class Device implements Disposable {
       software: traits.software,
       features: [...gpu.features].sort(),
       maxBufferBytes: gpu.limits.maxBufferSize,
-      maxBindingBytes: gpu.limits.maxStorageBufferBindingSize,
+      maxBindingBytes: this.traits.maxBindingBytes,
     };
     gpu.addEventListener('uncapturederror', ({ error }) => {
       this.#failure ??= new DeviceError('DEVICE_REJECTED', `the device refused a command: ${error.message}`, {

@@ -1,10 +1,13 @@
 /** The optimiser's kernels over a flat parameter buffer: the global norm in two stages of fixed order, and AdamW for every element at once. */
 import type { AdamWAttributes } from '../ops/update.js';
-import { defineKernel, type LoweringContext, spread } from './kernel.js';
+import { defineKernel, type LoweringContext, partsOf, spread, type ValueRef } from './kernel.js';
 
 const LANES = 64;
-/** Elements per block of a flat set, in vec4. */
-const VECTORS = 16;
+/** Elements per block of a flat set, and the same in vec4. */
+const BLOCK = 64;
+const VECTORS = BLOCK / 4;
+
+const part = (value: ValueRef, start: number, count: number): ValueRef => ({ ...value, range: { start, count } });
 /** Partial sums of the norm. */
 const PARTIALS = 1024;
 
@@ -12,14 +15,14 @@ const partialNormKernel = defineKernel<object>({
   name: 'global-norm-partial',
   bindings: { flat: 'read', blocks: 'read', partials: 'write' },
   types: () => ({ flat: 'vec4f', blocks: 'u32' }),
-  uniforms: { count: 'u32', share: 'u32', partialCount: 'u32' },
+  uniforms: { first: 'u32', count: 'u32', share: 'u32', partialFirst: 'u32', partialCount: 'u32' },
   wgsl: () => `
 @compute @workgroup_size(${LANES})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= u.partialCount) { return; }
   var sum = vec4f();
   for (var block = id.x * u.share; block < min((id.x + 1u) * u.share, u.count); block++) {
-    let valid = blocks[block] & 255u;
+    let valid = blocks[u.first + block] & 255u;
     for (var i = 0u; i < ${VECTORS}u; i++) {
       // What lies behind a parameter's last element is undefined, so it is chosen away, not multiplied by zero.
       let inside = vec4u(i * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(valid);
@@ -27,7 +30,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       sum = fma(g, g, sum);
     }
   }
-  partials[id.x] = sum.x + sum.y + sum.z + sum.w;
+  partials[u.partialFirst + id.x] = sum.x + sum.y + sum.z + sum.w;
 }`,
 });
 
@@ -51,12 +54,16 @@ export function lowerGlobalNorm(context: LoweringContext<Readonly<Record<string,
   const partialCount = Math.ceil(count / share);
   const partials = context.scratch(Math.max(partialCount, 1));
   if (partialCount > 0) {
-    context.call(partialNormKernel, {
-      parameters: {},
-      bindings: { flat: context.input(0), blocks: context.input(1), partials },
-      uniforms: { count, share, partialCount },
-      workgroups: Math.ceil(partialCount / LANES),
-    });
+    // Each part of the values fills its own range of the partial sums.
+    for (const { start, count: some } of partsOf(partialCount, share * BLOCK, context.adapter.maxBindingBytes / 4)) {
+      const [first, blockCount] = [start * share, Math.min(some * share, count - start * share)];
+      context.call(partialNormKernel, {
+        parameters: {},
+        bindings: { flat: part(context.input(0), first * BLOCK, blockCount * BLOCK), blocks: context.input(1), partials },
+        uniforms: { first, count: blockCount, share, partialFirst: start, partialCount: some },
+        workgroups: Math.ceil(some / LANES),
+      });
+    }
   }
   context.call(normKernel, { parameters: {}, bindings: { partials, y: context.output(0) }, uniforms: { partialCount }, workgroups: 1 });
 }
@@ -65,13 +72,13 @@ const adamWKernel = defineKernel<object>({
   name: 'adamw',
   bindings: { p: 'read_write', m: 'read_write', v: 'read_write', g: 'read', norm: 'read', blocks: 'read', groups: 'read', rates: 'read' },
   types: () => ({ p: 'vec4f', m: 'vec4f', v: 'vec4f', g: 'vec4f', blocks: 'u32', groups: 'vec2f' }),
-  uniforms: { count: 'u32', beta1: 'f32', beta2: 'f32', eps: 'f32', clipNorm: 'f32' },
+  uniforms: { first: 'u32', count: 'u32', beta1: 'f32', beta2: 'f32', eps: 'f32', clipNorm: 'f32' },
   wgsl: () => `
 @compute @workgroup_size(${LANES})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * 65535u + group.x) * ${LANES}u + lane;
   if (i >= u.count) { return; }
-  let block = blocks[i / ${VECTORS}u];
+  let block = blocks[u.first + i / ${VECTORS}u];
   if ((i % ${VECTORS}u) * 4u >= (block & 255u)) { return; }
   let decayAndFactor = groups[block >> 8u];
   let rate = rates[0] * decayAndFactor.y;
@@ -98,10 +105,13 @@ export function lowerAdamW(context: LoweringContext<AdamWAttributes>): void {
   // Parameters and moments are written in place, so they are bound once, as outputs.
   const [p, m, v] = [0, 1, 2].map((index) => context.output(index));
   const [g, norm, blocks, groups, rates] = [3, 4, 5, 6, 7].map((index) => context.input(index));
-  context.call(adamWKernel, {
-    parameters: {},
-    bindings: { p, m, v, g, norm, blocks, groups, rates },
-    uniforms: { count, beta1, beta2, eps, clipNorm: Math.min(clipNorm, LARGEST) },
-    workgroups: spread(Math.ceil(count / LANES)),
-  });
+  for (const { start, count: some } of partsOf(count / VECTORS, BLOCK, context.adapter.maxBindingBytes / 4)) {
+    const here = (value: ValueRef) => part(value, start * BLOCK, some * BLOCK);
+    context.call(adamWKernel, {
+      parameters: {},
+      bindings: { p: here(p), m: here(m), v: here(v), g: here(g), norm, blocks, groups, rates },
+      uniforms: { first: start, count: some * VECTORS, beta1, beta2, eps, clipNorm: Math.min(clipNorm, LARGEST) },
+      workgroups: spread(Math.ceil((some * VECTORS) / LANES)),
+    });
+  }
 }

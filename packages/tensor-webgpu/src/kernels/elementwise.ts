@@ -24,6 +24,8 @@ export interface Instruction {
   readonly operands: readonly number[];
   /** compute: WGSL functions that the expression calls. */
   readonly functions?: string;
+  /** coordinate: what the first element's coordinate is, in a part of a larger whole. */
+  readonly base?: number;
 }
 
 /** The functions that instructions call, each once. */
@@ -164,9 +166,12 @@ export function elementwiseCall(source: ElementwiseProgram): ElementwiseCall {
       else lines.push(`let ${name} = ${vector ? `vec4<${elementType(operand)}>(${element(operand, at)})` : element(operand, at)};`);
     } else if (instruction.kind === 'coordinate') {
       const axis = instruction.index;
-      if (axis < 0) lines.push(`let ${name} = ${vector ? 'vec4i(0)' : '0i'};`);
-      else if (!vector) lines.push(`let ${name} = i32(c${axis});`);
-      else lines.push(`let ${name} = vec4i(i32(c${axis}))${axis === rank - 1 ? ' + vec4i(0, 1, 2, 3)' : ''};`);
+      const base = instruction.base ?? 0;
+      if (base > 0) uniforms[`base${number}`] = base;
+      const moved = base > 0 ? ` + i32(u.base${number})` : '';
+      if (axis < 0) lines.push(`let ${name} = ${vector ? `vec4i(0${moved})` : `0i${moved}`};`);
+      else if (!vector) lines.push(`let ${name} = i32(c${axis})${moved};`);
+      else lines.push(`let ${name} = vec4i(i32(c${axis})${moved})${axis === rank - 1 ? ' + vec4i(0, 1, 2, 3)' : ''};`);
     } else {
       const names = instruction.operands.map((operand) => `v${operand}`);
       lines.push(`let ${name} = ${instruction.expression?.(names, width) ?? names[0]};`);

@@ -2,9 +2,9 @@
  * Row gather, and its adjoint without float atomics: the positions of each table row are linked in order, then every row walks its list.
  * A link is believed only where the ids agree with it, so neither heads nor links need clearing.
  */
-import { COMPUTE_TYPE } from '../dtype.js';
+import { BYTES_PER_ELEMENT, COMPUTE_TYPE } from '../dtype.js';
 import { sizeOf } from '../shape.js';
-import { defineKernel, type LoweringContext, spread } from './kernel.js';
+import { defineKernel, type LoweringContext, partsOf, spread } from './kernel.js';
 
 const LANES = 64;
 
@@ -20,7 +20,7 @@ const gatherKernel = defineKernel<RowForm>({
   name: 'gather-rows',
   bindings: { table: 'read', ids: 'read', y: 'write' },
   types: (form) => ({ table: element(form), ids: 'i32', y: element(form) }),
-  uniforms: { count: 'u32', width: 'u32' },
+  uniforms: { count: 'u32', width: 'u32', first: 'u32', rows: 'u32' },
   wgsl: (form) => `
 @compute @workgroup_size(${LANES})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -28,8 +28,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i >= u.count) { return; }
   let position = i / u.width;
   let id = ids[position];
-  let row = table[u32(max(id, 0)) * u.width + i - position * u.width];
-  y[i] = select(${element(form)}(), row, id >= 0);
+  let mine = id >= 0 && u32(id) >= u.first && u32(id) - u.first < u.rows;
+  // The first part of the table writes all rows, others only theirs.
+  if (!mine && u.first > 0u) { return; }
+  let row = table[select(0u, u32(id) - u.first, mine) * u.width + i - position * u.width];
+  y[i] = select(${element(form)}(), row, mine);
 }`,
 });
 
@@ -40,12 +43,16 @@ export function lowerGatherRows(context: LoweringContext<Readonly<Record<string,
   const width = columns / vector;
   const count = sizeOf(ids.shape) * width;
   if (count === 0) return;
-  context.call(gatherKernel, {
-    parameters: { vector, type: COMPUTE_TYPE[table.dtype] },
-    bindings: { table: context.input(0), ids: context.input(1), y: context.output(0) },
-    uniforms: { count, width },
-    workgroups: spread(Math.ceil(count / LANES)),
-  });
+  const maxElements = context.adapter.maxBindingBytes / BYTES_PER_ELEMENT[table.dtype];
+  for (const { start, count: rows } of partsOf(table.shape[0], columns, maxElements)) {
+    const part = { ...context.input(0), range: { start: start * columns, count: rows * columns } };
+    context.call(gatherKernel, {
+      parameters: { vector, type: COMPUTE_TYPE[table.dtype] },
+      bindings: { table: part, ids: context.input(1), y: context.output(0) },
+      uniforms: { count, width, first: start, rows },
+      workgroups: spread(Math.ceil(count / LANES)),
+    });
+  }
 }
 
 /** One thread for all positions: on a CPU each step costs nanoseconds. A head that is not a later position of the same id is an old value. */
@@ -93,14 +100,14 @@ const scatterKernel = defineKernel<RowForm>({
   name: 'scatter-rows-sum',
   bindings: { values: 'read', ids: 'read', next: 'read', heads: 'read', y: 'write' },
   types: (form) => ({ values: element(form), ids: 'i32', next: 'i32', heads: 'i32', y: element(form) }),
-  uniforms: { count: 'u32', width: 'u32', positions: 'u32' },
+  uniforms: { count: 'u32', width: 'u32', positions: 'u32', first: 'u32' },
   wgsl: (form) => `
 @compute @workgroup_size(${LANES})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * 65535u + group.x) * ${LANES}u + lane;
   if (i >= u.count) { return; }
-  let row = i / u.width;
-  let column = i - row * u.width;
+  let row = u.first + i / u.width;
+  let column = i % u.width;
   let head = heads[row];
   var sum = ${element(form)}();
   if (head >= 0 && u32(head) < u.positions) {
@@ -131,10 +138,14 @@ export function lowerScatterRows(context: LoweringContext<{ readonly rows: numbe
       workgroups: inTurn ? 1 : spread(Math.ceil(positions / LANES)),
     });
   }
-  context.call(scatterKernel, {
-    parameters: { vector, type: 'f32' },
-    bindings: { values: context.input(0), ids: context.input(1), next, heads, y: context.output(0) },
-    uniforms: { count, width, positions },
-    workgroups: spread(Math.ceil(count / LANES)),
-  });
+  const maxElements = context.adapter.maxBindingBytes / BYTES_PER_ELEMENT[context.outputs[0].dtype];
+  for (const { start, count: some } of partsOf(rows, columns, maxElements)) {
+    const y = { ...context.output(0), range: { start: start * columns, count: some * columns } };
+    context.call(scatterKernel, {
+      parameters: { vector, type: 'f32' },
+      bindings: { values: context.input(0), ids: context.input(1), next, heads, y },
+      uniforms: { count: some * width, width, positions, first: start },
+      workgroups: spread(Math.ceil((some * width) / LANES)),
+    });
+  }
 }

@@ -13,6 +13,8 @@ export interface AdapterTraits {
   readonly subgroups: boolean;
   readonly subgroupMinSize: number;
   readonly subgroupMaxSize: number;
+  /** What one binding holds; larger values are worked on in parts. */
+  readonly maxBindingBytes: number;
 }
 
 /** A value a kernel call binds: an input or output of the op, scratch memory that lives for the op alone, or an
@@ -20,6 +22,31 @@ export interface AdapterTraits {
 export interface ValueRef {
   readonly source: 'input' | 'output' | 'scratch' | 'operand';
   readonly index: number;
+  /** The part that is bound; the whole value where absent. */
+  readonly range?: Range;
+}
+
+/** Elements of a value; `start` is a multiple of {@link RANGE_UNIT}. */
+export interface Range {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** Bindings begin at multiples of 256 bytes: this many f16, or twice as many as needed of f32. */
+export const RANGE_UNIT = 128;
+
+/**
+ * Parts of `total` items of `itemElements` each, such that no part takes more than `maxElements`; parts begin where a binding can.
+ * A part holds one unit of items at least; where that is too much, the binding is refused.
+ */
+export function partsOf(total: number, itemElements: number, maxElements: number): Range[] {
+  const unit = RANGE_UNIT / greatestCommonDivisor(RANGE_UNIT, itemElements);
+  const size = Math.max(unit, Math.floor(maxElements / Math.max(1, itemElements) / unit) * unit);
+  return Array.from({ length: Math.ceil(total / size) }, (_, i) => ({ start: i * size, count: Math.min(size, total - i * size) }));
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
 export type Access = 'read' | 'write' | 'read_write';

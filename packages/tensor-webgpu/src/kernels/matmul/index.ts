@@ -5,6 +5,7 @@ import { isCpuWithSubgroups } from '../forms.js';
 import { type AdapterTraits, type LoweringContext, spread, type ValueRef } from '../kernel.js';
 import { fewRowsKernel, MAX_FEW_ROWS } from './few-rows.js';
 import { registerTileKernel, type Transposes } from './register-tile.js';
+import { lowerInParts, needsParts } from './split.js';
 import { type SubgroupForm, subgroupForm, subgroupKernel, transposeKernel } from './subgroup.js';
 import { type TileSize, workgroupTileKernel } from './workgroup-tile.js';
 
@@ -52,6 +53,10 @@ export function lowerMatmul(context: LoweringContext<Transposes>): void {
   const [M, N] = context.outputs[0].shape.slice(-2);
   const K = a.shape[a.shape.length - (transposeA ? 2 : 1)];
   const batches = sizeOf(context.outputs[0].shape.slice(0, -2));
+  if (needsParts(context)) {
+    lowerInParts(context);
+    return;
+  }
   const { epilogue } = context;
   const bindings = { a: context.input(0), b: context.input(1), c: context.output(0), ...epilogueBindings(epilogue) };
   const subgroup = isCpuWithSubgroups(context.adapter) ? subgroupForm({ transposeA, transposeB }, [M, N, K]) : undefined;
