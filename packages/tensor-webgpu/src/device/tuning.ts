@@ -3,6 +3,7 @@
  * `SCONE_TUNE` = off: not used; on (the default): used, and completed when programs are prepared; force: measured anew.
  */
 import { TensorError } from '../errors.js';
+import { changeTable, readTable } from './tuning-file.js';
 
 export type TuneMode = 'off' | 'on' | 'force';
 
@@ -15,25 +16,6 @@ export function tuneMode(): TuneMode {
   if (text === undefined || text === '' || text === 'on') return 'on';
   if (text === 'off' || text === 'force') return text;
   throw new TensorError('TUNE_MODE', `SCONE_TUNE is '${text}'`, { remedy: 'Set it to off, on or force.' });
-}
-
-async function cacheFile(): Promise<string | undefined> {
-  if (typeof process === 'undefined' || process.versions?.node === undefined) return undefined;
-  const [{ homedir }, path] = await Promise.all([import('node:os'), import('node:path')]);
-  return path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'sconelm', 'tuning.json');
-}
-
-type Table = Record<string, Record<string, string>>;
-
-async function readTable(file: string): Promise<Table> {
-  const { readFile } = await import('node:fs/promises');
-  try {
-    const table: unknown = JSON.parse(await readFile(file, 'utf8'));
-    return typeof table === 'object' && table !== null ? (table as Table) : {};
-  } catch {
-    // Missing or damaged: it is a cache, and is measured again.
-    return {};
-  }
 }
 
 export class Tuning {
@@ -56,8 +38,7 @@ export class Tuning {
   }
 
   async #read(): Promise<void> {
-    const file = this.mode === 'on' ? await cacheFile() : undefined;
-    const known = file === undefined ? {} : ((await readTable(file))[this.#adapter] ?? {});
+    const known = this.mode === 'on' ? ((await readTable())[this.#adapter] ?? {}) : {};
     for (const [key, form] of Object.entries(known)) if (!this.#forms.has(key)) this.#forms.set(key, form);
   }
 
@@ -77,18 +58,10 @@ export class Tuning {
 
   /** Adds what this process measured to the cache. A cache that cannot be written is no failure. */
   async save(): Promise<void> {
-    const file = await cacheFile();
-    if (file === undefined || this.#own.size === 0) return;
-    const [{ mkdir, rename, writeFile }, path] = await Promise.all([import('node:fs/promises'), import('node:path')]);
-    const table = await readTable(file);
-    table[this.#adapter] = {
-      ...table[this.#adapter],
-      ...Object.fromEntries([...this.#own].map((key) => [key, this.#forms.get(key) ?? ''])),
-    };
+    if (this.#own.size === 0) return;
+    const own = Object.fromEntries([...this.#own].map((key) => [key, this.#forms.get(key) ?? '']));
     try {
-      await mkdir(path.dirname(file), { recursive: true });
-      await writeFile(`${file}.${process.pid}`, `${JSON.stringify(table, null, 1)}\n`);
-      await rename(`${file}.${process.pid}`, file);
+      await changeTable((table) => ({ ...table, [this.#adapter]: { ...table[this.#adapter], ...own } }));
     } catch (cause) {
       console.warn(`measurements of kernels are not kept: ${cause instanceof Error ? cause.message : cause}`);
     }
