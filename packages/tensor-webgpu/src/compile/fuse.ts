@@ -24,6 +24,11 @@ function consumersOf(order: readonly Node[]): Map<Node, Set<Node>> {
   return consumers;
 }
 
+/** Every elementwise node a chain of its own. */
+export function singleChains(order: readonly Node[]): Map<Node, Chain> {
+  return new Map(order.filter(({ op }) => op.kind === 'elementwise').map((root) => [root, { root, members: new Set([root]) }]));
+}
+
 /**
  * @param order nodes, inputs before consumers
  * @param roots tensors that must exist in memory

@@ -13,7 +13,7 @@ import { partsOfElementwise } from '../kernels/split-elementwise.js';
 import { BLOCK } from '../ops/update.js';
 import { sizeOf, stridesOf } from '../shape.js';
 import { Tensor } from '../tensor.js';
-import { type Chain, chainProducers, fuseElementwise } from './fuse.js';
+import { type Chain, chainProducers, fuseElementwise, singleChains } from './fuse.js';
 
 /** Memory that a program reads or writes: planned (arena), or owned by somebody else (a leaf's). */
 export interface Value {
@@ -65,6 +65,8 @@ export interface Choice {
 export interface LoweringOptions {
   readonly adapter: AdapterTraits;
   readonly batchInvariant: boolean;
+  /** Whether elementwise chains, and the products before them, run as one kernel. */
+  readonly fuse: boolean;
   /** The form that was measured to be the fastest, if any. */
   formOf(key: string): string | undefined;
 }
@@ -443,8 +445,8 @@ export interface UpdateTarget {
 export function lower(outputs: readonly Tensor[], updates: readonly UpdateTarget[], options: LoweringOptions): Lowered {
   const roots = [...outputs, ...updates.map(({ value }) => value), ...updates.map(({ leaf }) => leaf)];
   const order = inOrderOfCreation(roots);
-  const chains = fuseElementwise(order, roots);
-  const lowering = new Lowering(options, chains, chainProducers(order, roots, chains));
+  const chains = options.fuse ? fuseElementwise(order, roots) : singleChains(order);
+  const lowering = new Lowering(options, chains, options.fuse ? chainProducers(order, roots, chains) : new Map());
   const late: Node[] = [];
   for (const node of order) {
     if (node.op.kind === 'update') late.push(node);

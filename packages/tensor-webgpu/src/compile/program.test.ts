@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../device/device.js';
 import { openDevice } from '../device/open.js';
+import type { TypedArray } from '../dtype.js';
 import { grad } from '../graph/gradient.js';
 import { interpret } from '../graph/interpret.js';
+import { gelu } from '../ops/activation.js';
 import { concat, iota, placeholder, type Tensor, tensor } from '../tensor.js';
 import { update } from './compile.js';
 import { hostTensor } from './program.js';
@@ -35,6 +37,12 @@ async function expectLikeInterpreter(tensors: readonly Tensor[], tolerance = 1e-
   });
 }
 
+async function outputsOf(tensors: readonly Tensor[], fuse: boolean): Promise<TypedArray[]> {
+  using program = device.compile(() => ({ outputs: Object.fromEntries(tensors.map((one, i) => [`${i}`, one])) }), { fuse });
+  const results = program.run({});
+  return await Promise.all(tensors.map((_, i) => results[`${i}`].data()));
+}
+
 const STEPS: readonly ((x: Tensor) => Tensor)[] = [
   (x) => x.mul(x).add(0.5),
   (x) => x.tanh(),
@@ -55,6 +63,11 @@ const STEPS: readonly ((x: Tensor) => Tensor)[] = [
   (x) => x.matmul(x, { transposeB: true }).mul(0.25),
   (x) => x.matmul(x, { transposeA: true }).mul(0.25),
   (x) => x.reshape([x.size]).reshape(x.shape),
+  // A product with bias, activation and residual: one kernel.
+  (x) =>
+    gelu(x.matmul(iota([x.shape[1], x.shape[1]]).cast('f32').mul(0.1).cos()).add(x.mean(0)))
+      .add(x)
+      .mul(0.5),
   (x) => x.sum(0, { keepDims: true }).expand(x.shape).mul(0.2).add(x),
 ];
 
@@ -70,7 +83,14 @@ describe('a compiled program', () => {
           const x = tensor(random(rows * columns, seed), [rows, columns]);
           const y = steps.reduce<Tensor>((value, step) => STEPS[step](value), x);
           const loss = y.mul(y).mean();
-          await expectLikeInterpreter([y, loss, ...grad(loss, [x])], 1e-3);
+          const tensors = [y, loss, ...grad(loss, [x])];
+          await expectLikeInterpreter(tensors, 1e-3);
+          const [fused, apart] = await Promise.all([true, false].map((fuse) => outputsOf(tensors, fuse)));
+          apart.forEach((values, i) => {
+            values.forEach((value, j) => {
+              expect(Math.abs(fused[i][j] - value)).toBeLessThanOrEqual(1e-4 * Math.max(1, Math.abs(value)));
+            });
+          });
         },
       ),
       { numRuns: 60 },
@@ -128,5 +148,19 @@ describe('a compiled program', () => {
     const report = program.report({ x: hostTensor(new Float32Array(8)) });
     expect(report.dispatches).toBe(1);
     expect(placeholder('x', [8], 'f32').size).toBe(8);
+  });
+});
+
+describe('fusing', () => {
+  it('makes one kernel of a product with bias, activation and residual', () => {
+    const x = placeholder('x', [64, 64], 'f32');
+    const dispatches = [true, false].map((fuse) => {
+      using program = device.compile(
+        (inputs: { x: Tensor }) => ({ outputs: { y: gelu(inputs.x.matmul(inputs.x).add(1)).mul(2).tanh() } }),
+        { fuse },
+      );
+      return program.report({ x: hostTensor(new Float32Array(x.size), x.shape) }).dispatches;
+    });
+    expect(dispatches).toEqual([1, 5]);
   });
 });

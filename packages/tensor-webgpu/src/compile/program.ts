@@ -74,6 +74,8 @@ export interface ProgramGraph {
 export interface CompileOptions {
   /** A row's result does not depend, bit for bit, on how many rows it is computed with: for inference. */
   readonly batchInvariant?: boolean;
+  /** False: every op a kernel of its own, to see whether fusing is at fault. */
+  readonly fuse?: boolean;
   /** Every call checks what each op computes; reading a result throws {@link NumberError} with the first op whose output is no finite number. */
   readonly checkNumbers?: boolean;
 }
@@ -82,13 +84,13 @@ export interface CompileOptions {
 export function lowerGraph(
   device: Device,
   { outputs, updates }: ProgramGraph,
-  { batchInvariant = false }: CompileOptions = {},
+  { batchInvariant = false, fuse = true }: CompileOptions = {},
   formOf = (key: string) => device.tuning.formOf(key),
 ): Lowered {
   const names = Object.keys(outputs);
   const simplified = simplify([...Object.values(outputs), ...updates.map(({ value }) => value)]);
   const targets = updates.map(({ leaf }, i) => ({ leaf, value: simplified[names.length + i] }));
-  return lower(simplified.slice(0, names.length), targets, { adapter: device.traits, batchInvariant, formOf });
+  return lower(simplified.slice(0, names.length), targets, { adapter: device.traits, batchInvariant, fuse, formOf });
 }
 
 /** The pipeline of a step. */
