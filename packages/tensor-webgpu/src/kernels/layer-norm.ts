@@ -3,52 +3,19 @@
  * chunks of rows, then over chunks, in a fixed order.
  */
 import { sizeOf } from '../shape.js';
-import { isCpuWithSubgroups, unroll } from './forms.js';
+import { unroll } from './forms.js';
 import { defineKernel, type LoweringContext, spread, type ValueRef } from './kernel.js';
+import { loadRow, type RowForm, rowForm, rowSum, rowsPerSubgroup, storeRow } from './row-form.js';
 
 type LayerNormContext = LoweringContext<{ readonly eps: number }>;
 
-/** The widest row that eight lanes hold in registers, in vec4 per lane. */
-const MAX_VECTORS = 32;
-
-interface SubgroupForm {
-  /** vec4 per lane: lane l holds vec4 l, l + 8, .. of the row. */
-  readonly vectors: number;
-  /** The row fills them all. */
-  readonly exact: boolean;
-}
-
-function subgroupForm(context: LayerNormContext, width: number): SubgroupForm | undefined {
-  const vectors = Math.ceil(width / 32);
-  if (!isCpuWithSubgroups(context.adapter) || width % 4 !== 0 || vectors > MAX_VECTORS) return undefined;
-  return { vectors, exact: width % 32 === 0 };
-}
-
-/** Σ over the row of an expression per vec4. */
-const rowSum = (vectors: number, term: (v: number) => string) =>
-  `subgroupAdd(${Array.from({ length: vectors }, (_, v) => term(v)).join(' + ')})`;
-
-/** Declares `name`0 .. : the lane's part of one row, zero past its end. */
-const loadRow = ({ vectors, exact }: SubgroupForm, name: string, base: string) =>
-  unroll(vectors, (v) =>
-    exact
-      ? `let ${name}${v} = ${name}[${base} + lane + ${v * 8}u];`
-      : `let ${name}${v} = select(vec4f(), ${name}[${base} + min(lane + ${v * 8}u, W4 - 1u)], lane + ${v * 8}u < W4);`,
-  );
-
-const storeRow = ({ vectors, exact }: SubgroupForm, name: string, base: string, value: (v: number) => string) =>
-  unroll(vectors, (v) => {
-    const store = `${name}[${base} + lane + ${v * 8}u] = ${value(v)};`;
-    return exact ? store : `if (lane + ${v * 8}u < W4) { ${store} }`;
-  });
-
 /** Declares mean-free c0 .. and the scale r of the row x0 .. */
-const normalizeRow = ({ vectors, exact }: SubgroupForm) => `
+const normalizeRow = ({ vectors, exact }: RowForm) => `
     let mean = ${rowSum(vectors, (v) => `dot(x${v}, vec4f(1.0))`)} / f32(u.width);
     ${unroll(vectors, (v) => (exact ? `let c${v} = x${v} - mean;` : `let c${v} = select(vec4f(), x${v} - mean, lane + ${v * 8}u < W4);`))}
     let r = inverseSqrt(${rowSum(vectors, (v) => `dot(c${v}, c${v})`)} / f32(u.width) + u.eps);`;
 
-const subgroupKernel = defineKernel<SubgroupForm>({
+const subgroupKernel = defineKernel<RowForm>({
   name: 'layer-norm-subgroup',
   bindings: { x: 'read', weight: 'read', bias: 'read', y: 'write' },
   types: () => ({ x: 'vec4f', weight: 'vec4f', bias: 'vec4f', y: 'vec4f' }),
@@ -118,7 +85,7 @@ export function lowerLayerNorm(context: LayerNormContext): void {
   const { eps } = context.attributes;
   if (rows * width === 0) return;
   const bindings = { x: context.input(0), weight: context.input(1), bias: context.input(2), y: context.output(0) };
-  const form = subgroupForm(context, width);
+  const form = rowForm(context.adapter, width);
   if (form !== undefined) {
     const chunk = rowsPerSubgroup(rows);
     context.call(subgroupKernel, {
@@ -130,13 +97,8 @@ export function lowerLayerNorm(context: LayerNormContext): void {
   } else context.call(workgroupKernel, { parameters: {}, bindings, uniforms: { rows, width, eps }, workgroups: spread(rows) });
 }
 
-/** Enough workgroups for the cores to share evenly, enough rows in each to pay for starting it. */
-function rowsPerSubgroup(rows: number): number {
-  return Math.min(32, Math.max(1, Math.ceil(rows / 64)));
-}
-
 // g = dy · weight, n = c · r:   dx = r · (g − mean(g) − n · mean(g · n));   sums over rows: dweight = Σ dy · n, dbias = Σ dy
-const gradSubgroupKernel = defineKernel<SubgroupForm>({
+const gradSubgroupKernel = defineKernel<RowForm>({
   name: 'layer-norm-grad-subgroup',
   bindings: { dy: 'read', x: 'read', weight: 'read', dx: 'write', sums: 'write' },
   types: () => ({ dy: 'vec4f', x: 'vec4f', weight: 'vec4f', dx: 'vec4f', sums: 'vec4f' }),
@@ -246,7 +208,7 @@ export function lowerLayerNormGrad(context: LayerNormContext): void {
   const { eps } = context.attributes;
   if (width === 0) return;
   const [dy, x, weight, dx] = [context.input(0), context.input(1), context.input(2), context.output(0)];
-  const form = subgroupForm(context, width);
+  const form = rowForm(context.adapter, width);
   const chunk = form === undefined ? 32 : Math.max(16, rowsPerSubgroup(rows));
   const chunks = Math.ceil(rows / chunk);
   const sums: ValueRef = context.scratch(Math.max(chunks, 1) * 2 * width);

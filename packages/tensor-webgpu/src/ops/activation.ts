@@ -21,12 +21,6 @@ export function silu(x: Tensor): Tensor {
   return apply(siluOp, [x], {});
 }
 
-/** Softmax over the last axis, shifted by the row's maximum. */
-export function softmax(x: Tensor): Tensor {
-  const e = x.sub(x.max(-1, { keepDims: true })).exp();
-  return e.div(e.sum(-1, { keepDims: true }));
-}
-
 /** log softmax over the last axis. */
 export function logSoftmax(x: Tensor): Tensor {
   return x.sub(x.logSumExp(-1, { keepDims: true }));

@@ -6,7 +6,7 @@ import { lowerCausalAttention } from '../kernels/attention/causal.js';
 import { lowerCausalAttentionGrad } from '../kernels/attention/causal-gradient.js';
 import { expectShape, formatShape } from '../shape.js';
 import { apply, applyAll, concat, expectDType, expectFloat, iota, type Tensor } from '../tensor.js';
-import { softmax } from './activation.js';
+import { softmax } from './softmax.js';
 
 export type AttentionAttributes = { readonly heads: number };
 

@@ -4,10 +4,11 @@ import type { Device } from '../device/device.js';
 import { openDevice } from '../device/open.js';
 import { grad } from '../graph/gradient.js';
 import { type Tensor, tensor } from '../tensor.js';
-import { gelu, softmax } from './activation.js';
+import { gelu } from './activation.js';
 import { causalAttention } from './attention.js';
 import { crossEntropy } from './cross-entropy.js';
 import { layerNorm } from './layer-norm.js';
+import { softmax } from './softmax.js';
 
 type Jax = typeof import('@jax-js/jax');
 type JaxArray = import('@jax-js/jax').Array;

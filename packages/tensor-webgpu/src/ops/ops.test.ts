@@ -10,7 +10,7 @@ import { checkpoint, customGradient } from '../graph/custom.js';
 import { grad } from '../graph/gradient.js';
 import { interpret } from '../graph/interpret.js';
 import { concat, iota, stack, type Tensor, tensor } from '../tensor.js';
-import { gelu, logSoftmax, relu, sigmoid, silu, softmax } from './activation.js';
+import { gelu, logSoftmax, relu, sigmoid, silu } from './activation.js';
 import { ancestorAttention } from './ancestor-attention.js';
 import { cachedAttention, causalAttention } from './attention.js';
 import { crossEntropy, linearCrossEntropy } from './cross-entropy.js';
@@ -19,6 +19,7 @@ import { layerNorm } from './layer-norm.js';
 import { dropout } from './random.js';
 import { rmsNorm } from './rms-norm.js';
 import { rope } from './rope.js';
+import { softmax } from './softmax.js';
 import { topK } from './top-k.js';
 
 /** Extents: small ones of any kind, and those for which kernels have wider forms. */

@@ -3,7 +3,7 @@ import { update } from '../compile/compile.js';
 import { hostTensor } from '../compile/program.js';
 import type { Device } from '../device/device.js';
 import { openDevice } from '../device/open.js';
-import { softmax } from '../ops/activation.js';
+import { softmax } from '../ops/softmax.js';
 import type { Tensor } from '../tensor.js';
 
 let device: Device;

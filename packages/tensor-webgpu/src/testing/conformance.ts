@@ -2,12 +2,13 @@
 import type { Device } from '../device/device.js';
 import { grad } from '../graph/gradient.js';
 import { interpret } from '../graph/interpret.js';
-import { gelu, softmax } from '../ops/activation.js';
+import { gelu } from '../ops/activation.js';
 import { ancestorAttention } from '../ops/ancestor-attention.js';
 import { cachedAttention, causalAttention } from '../ops/attention.js';
 import { crossEntropy } from '../ops/cross-entropy.js';
 import { layerNorm } from '../ops/layer-norm.js';
 import { randomBits } from '../ops/random.js';
+import { softmax } from '../ops/softmax.js';
 import { topK } from '../ops/top-k.js';
 import { concat, type Tensor, tensor } from '../tensor.js';
 
