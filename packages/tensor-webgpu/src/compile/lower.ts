@@ -2,17 +2,18 @@
  * From a simplified graph to a list of kernel calls over abstract values: chains become generated kernels, views become strides, every other
  * op lowers itself. Nothing here knows buffers.
  */
-import { BYTES_PER_ELEMENT, type DType, isFloat } from '../dtype.js';
+import { BYTES_PER_ELEMENT, type DType } from '../dtype.js';
 import { inOrderOfCreation } from '../graph/gradient.js';
 import type { Attributes, Node, Op, TensorType } from '../graph/op.js';
 import { viewOf } from '../graph/primitives/view.js';
 import { type ElementwiseProgram, elementwiseCall, type Instruction, type StridedOperand } from '../kernels/elementwise.js';
-import type { Epilogue, EpilogueOperand } from '../kernels/epilogue.js';
+import type { Epilogue } from '../kernels/epilogue.js';
 import type { AdapterTraits, Kernel, LoweringContext, Range, ValueRef } from '../kernels/kernel.js';
 import { partsOfElementwise } from '../kernels/split-elementwise.js';
 import { BLOCK } from '../ops/update.js';
 import { sizeOf, stridesOf } from '../shape.js';
 import { Tensor } from '../tensor.js';
+import { type ChainProgram, copyProgram, epilogueOperands } from './chain.js';
 import { type Chain, chainProducers, fuseElementwise, singleChains } from './fuse.js';
 
 /** Memory that a program reads or writes: planned (arena), or owned by somebody else (a leaf's). */
@@ -84,52 +85,6 @@ interface Place {
   readonly value: Value;
   readonly strides: readonly number[];
   readonly offset: number;
-}
-
-/** A chain's code over what it reads; `result` is the number of the instruction that is stored. */
-interface ChainProgram {
-  readonly shape: readonly number[];
-  readonly loads: readonly { readonly value: Value; readonly operand: StridedOperand }[];
-  readonly instructions: readonly Instruction[];
-  readonly result: number;
-}
-
-function copyProgram(shape: readonly number[], value: Value, operand: StridedOperand): ChainProgram {
-  return { shape, loads: [{ value, operand }], instructions: [{ kind: 'load', index: 0, operands: [] }], result: 0 };
-}
-
-/** With a kernel's own three, within the eight storage buffers that WebGPU promises. */
-const MAX_EPILOGUE_OPERANDS = 5;
-
-/**
- * How a chain's loads can be read where a kernel stores `own`; undefined where one cannot. `bound` are the values that the kernel binds anyway:
- * a value is bound once.
- */
-function epilogueOperands(
-  { shape, loads, instructions, result }: ChainProgram,
-  own: Value,
-  bound: readonly Value[],
-): { readonly load: number; readonly kind: EpilogueOperand }[] | undefined {
-  if (result !== instructions.length - 1 || instructions.some(({ kind }) => kind === 'coordinate')) return undefined;
-  const dense = stridesOf(shape);
-  const operands: { load: number; kind: EpilogueOperand }[] = [];
-  const seen = new Set(bound);
-  for (const [load, { value, operand }] of loads.entries()) {
-    const { strides, offset, dtype } = operand;
-    const walks = (wanted: readonly number[]) =>
-      offset === 0 && shape.every((extent, axis) => extent === 1 || strides[axis] === wanted[axis]);
-    const isElement = walks(dense) && value.elements === sizeOf(shape);
-    if (value === own) {
-      if (!isElement) return undefined;
-      continue;
-    }
-    const isColumn = walks(shape.map((_, axis) => (axis === shape.length - 1 ? 1 : 0))) && value.elements === shape.at(-1);
-    const kind = isElement ? 'element' : isColumn ? 'column' : walks(shape.map(() => 0)) ? 'one' : undefined;
-    if (kind === undefined || !isFloat(dtype) || seen.has(value) || operands.length === MAX_EPILOGUE_OPERANDS) return undefined;
-    seen.add(value);
-    operands.push({ load, kind });
-  }
-  return operands;
 }
 
 class Lowering {
