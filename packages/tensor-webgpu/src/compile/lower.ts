@@ -44,7 +44,7 @@ export interface Binding {
 export interface Step {
   /** The op's name. */
   readonly label: string;
-  /** Floating-point operations, as far as they are counted; those of an op with several kernels stand at its first. */
+  /** Floating-point operations, as far as they are counted; those of an op with several kernels stand at its last. */
   readonly flops: number;
   readonly kernel: Kernel<object>;
   readonly parameters: object;
@@ -355,10 +355,11 @@ class Lowering {
         this.#push(op.name, kernel as unknown as Kernel<object>, parameters, bind, uniforms, counts);
       },
     };
-    const first = this.steps.length;
+    const before = this.steps.length;
     op.lower(context);
     const flops = op.flops?.(node.inputs, node.outputs, attributes) ?? 0;
-    if (this.steps.length > first) this.steps[first] = { ...this.steps[first], flops };
+    const last = this.steps.length - 1;
+    if (last >= before) this.steps[last] = { ...this.steps[last], flops };
   }
 
   #push(

@@ -3,11 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../device/device.js';
 import { openDevice } from '../device/open.js';
 import { grad } from '../graph/gradient.js';
-import { type Tensor, tensor } from '../tensor.js';
-import { gelu } from './activation.js';
+import { concat, stack, type Tensor, tensor } from '../tensor.js';
+import { gelu, logSoftmax, relu, sigmoid, silu } from './activation.js';
 import { causalAttention } from './attention.js';
 import { crossEntropy } from './cross-entropy.js';
+import { einsum } from './einsum.js';
 import { layerNorm } from './layer-norm.js';
+import { rmsNorm } from './rms-norm.js';
 import { softmax } from './softmax.js';
 
 type Jax = typeof import('@jax-js/jax');
@@ -54,7 +56,200 @@ const TARGETS = [3, 0, 6, 6, 1];
 const IDS = [2, 0, 2, 5, 1, 1];
 const HEADS = 2;
 
+/** One operand of [4, 9], or two that broadcast, the second away from zero. */
+const one = (name: string, ours: (x: Tensor) => Tensor, theirs: (x: JaxArray, jax: Jax) => JaxArray): Case => ({
+  name,
+  shapes: [[4, 9]],
+  ours: ([x]) => ours(x),
+  theirs: ([x], own) => theirs(x, own),
+});
+const two = (name: string, ours: (x: Tensor, y: Tensor) => Tensor, theirs: (x: JaxArray, y: JaxArray, jax: Jax) => JaxArray): Case => ({
+  name,
+  shapes: [[4, 9], [9]],
+  ours: ([x, y]) => ours(x, y.add(2)),
+  theirs: ([x, y], own) => theirs(x, y.add(2), own),
+});
+
 const CASES: readonly Case[] = [
+  one(
+    'neg',
+    (x) => x.neg(),
+    (x) => x.mul(-1),
+  ),
+  one(
+    'exp',
+    (x) => x.exp(),
+    (x, { numpy }) => numpy.exp(x),
+  ),
+  one(
+    'log',
+    (x) => x.add(2).log(),
+    (x, { numpy }) => numpy.log(x.add(2)),
+  ),
+  one(
+    'sin',
+    (x) => x.sin(),
+    (x, { numpy }) => numpy.sin(x),
+  ),
+  one(
+    'cos',
+    (x) => x.cos(),
+    (x, { numpy }) => numpy.cos(x),
+  ),
+  one(
+    'sqrt',
+    (x) => x.add(2).sqrt(),
+    (x, { numpy }) => numpy.sqrt(x.add(2)),
+  ),
+  one(
+    'rsqrt',
+    (x) => x.add(2).rsqrt(),
+    (x, { numpy }) => numpy.reciprocal(numpy.sqrt(x.add(2))),
+  ),
+  one(
+    'tanh',
+    (x) => x.tanh(),
+    (x, { numpy }) => numpy.tanh(x),
+  ),
+  one(
+    'abs',
+    (x) => x.abs(),
+    (x, { numpy }) => numpy.abs(x),
+  ),
+  one(
+    'square',
+    (x) => x.square(),
+    (x, { numpy }) => numpy.square(x),
+  ),
+  one(
+    'pow',
+    (x) => x.pow(3),
+    (x) => x.ref.mul(x.ref).mul(x),
+  ),
+  one(
+    'clamp',
+    (x) => x.clamp(-0.5, 0.5),
+    (x, { numpy }) => numpy.clip(x, -0.5, 0.5),
+  ),
+  two(
+    'add',
+    (x, y) => x.add(y),
+    (x, y) => x.add(y),
+  ),
+  two(
+    'sub',
+    (x, y) => x.sub(y),
+    (x, y) => x.sub(y),
+  ),
+  two(
+    'mul',
+    (x, y) => x.mul(y),
+    (x, y) => x.mul(y),
+  ),
+  two(
+    'div',
+    (x, y) => x.div(y),
+    (x, y) => x.div(y),
+  ),
+  two(
+    'maximum',
+    (x, y) => x.mul(3).maximum(y),
+    (x, y, { numpy }) => numpy.maximum(x.mul(3), y),
+  ),
+  two(
+    'minimum',
+    (x, y) => x.mul(3).minimum(y),
+    (x, y, { numpy }) => numpy.minimum(x.mul(3), y),
+  ),
+  two(
+    'where',
+    (x, y) => x.less(0).where(x, y),
+    (x, y, { numpy }) => numpy.where(numpy.less(x.ref, 0), x, y),
+  ),
+  one(
+    'transpose',
+    (x) => x.transpose(),
+    (x, { numpy }) => numpy.transpose(x),
+  ),
+  one(
+    'reshape',
+    (x) => x.reshape([6, 6]),
+    (x) => x.reshape([6, 6]),
+  ),
+  one(
+    'slice',
+    (x) => x.slice([1, 2], [2, 5]),
+    (x) => x.slice([1, 3], [2, 7]),
+  ),
+  one(
+    'pad',
+    (x) => x.pad([1, 0], [0, 2]),
+    (x, { numpy }) =>
+      numpy.pad(x, [
+        [1, 0],
+        [0, 2],
+      ]),
+  ),
+  one(
+    'concat',
+    (x) => concat([x, x.mul(2)], 1),
+    (x, { numpy }) => numpy.concatenate([x.ref, x.mul(2)], 1),
+  ),
+  one(
+    'stack',
+    (x) => stack([x, x.mul(2)], 1),
+    (x, { numpy }) => numpy.stack([x.ref, x.mul(2)], 1),
+  ),
+  one(
+    'sum',
+    (x) => x.sum(0),
+    (x, { numpy }) => numpy.sum(x, 0),
+  ),
+  one(
+    'mean',
+    (x) => x.mean(-1),
+    (x, { numpy }) => numpy.mean(x, -1),
+  ),
+  one(
+    'max',
+    (x) => x.max(-1),
+    (x, { numpy }) => numpy.max(x, -1),
+  ),
+  one(
+    'min',
+    (x) => x.min(0),
+    (x, { numpy }) => numpy.min(x, 0),
+  ),
+  one(
+    'logSumExp',
+    (x) => x.logSumExp(-1),
+    (x, { nn }) => nn.logsumexp(x, -1),
+  ),
+  one(
+    'cumulativeSum',
+    (x) => x.cumulativeSum(1),
+    (x, { numpy }) => numpy.cumsum(x, 1),
+  ),
+  one('relu', relu, (x, { nn }) => nn.relu(x)),
+  one('sigmoid', sigmoid, (x, { nn }) => nn.sigmoid(x)),
+  one('silu', silu, (x, { nn }) => nn.silu(x)),
+  one('logSoftmax', logSoftmax, (x, { nn }) => nn.logSoftmax(x)),
+  {
+    name: 'einsum',
+    shapes: [
+      [2, 5, 3],
+      [3, 2, 4],
+    ],
+    ours: ([a, b]) => einsum('bij,jbk->bki', a, b),
+    theirs: ([a, b], { numpy }) => numpy.einsum('bij,jbk->bki', a, b),
+  },
+  {
+    name: 'rmsNorm',
+    shapes: [[5, 16], [16]],
+    ours: ([x, w]) => rmsNorm(x, w, { eps: 1e-5 }),
+    theirs: ([x, w], { numpy }) =>
+      x.ref.mul(numpy.reciprocal(numpy.sqrt(numpy.mean(numpy.square(x), -1, { keepdims: true }).add(1e-5)))).mul(w),
+  },
   {
     name: 'matmul',
     shapes: [
