@@ -9,7 +9,7 @@ import type { Transposes } from './register-tile.js';
 
 const SIDE = [0, 1, 2, 3];
 
-/** Indices are within the bound parts; `m_first`, `n_first` and `k_first` say where parts that are bound whole begin. */
+/** `a_first`, `b_first` and `c_first` say where the part begins in what is bound. */
 const partKernel = defineKernel<Transposes>({
   name: 'matmul-part',
   bindings: { a: 'read', b: 'read', c: 'read_write' },
