@@ -12,12 +12,9 @@ export async function saveCheckpoint(
   metadata: Readonly<Record<string, string>> = {},
   options: { readonly dtype?: StoredDType } = {},
 ): Promise<void> {
-  const flat = (await variables.flat.read()) as Float32Array<ArrayBuffer>;
   const tensors = new Map<string, NamedTensor>();
-  variables.names.forEach((name, i) => {
-    const { tensor } = variables.get(name);
-    tensors.set(name, { shape: tensor.shape, data: flat.slice(variables.offsets[i], variables.offsets[i] + tensor.size) });
-  });
+  for (const variable of variables)
+    tensors.set(variable.name, { shape: variable.shape, data: (await variable.read()) as Float32Array<ArrayBuffer> });
   await publishBytes(path, encodeSafetensors(tensors, metadata, options));
 }
 

@@ -1,10 +1,10 @@
 /** Finds the first op of a program whose output is not finite: after every dispatch, a small kernel looks at what it wrote. */
 import type { Device } from '../device/device.js';
 import type { Storage } from '../device/variables.js';
-import { isFloat } from '../dtype.js';
+import { BYTES_PER_ELEMENT, isFloat } from '../dtype.js';
 import { NumberError } from '../errors.js';
 import { defineKernel, spread } from '../kernels/kernel.js';
-import { byteLength, type Step, type Value } from './lower.js';
+import type { Binding, Step, Value } from './lower.js';
 
 const LANES = 64;
 const NONE = 0xffffffff;
@@ -47,24 +47,26 @@ export class NumberChecks implements Disposable {
       const written = step.bindings.filter(({ value, writes }) => writes && isFloat(value.dtype) && !value.label.endsWith('scratch'));
       this.#checks.set(
         index,
-        written.map(({ value }) => this.#check(index, value, storageOf(value))),
+        written.map((binding) => this.#check(index, binding, storageOf(binding.value))),
       );
     });
   }
 
-  #check(step: number, value: Value, { buffer, offsetBytes }: Storage): Check {
+  /** Of the part that was bound, where a value is larger than a binding. */
+  #check(step: number, { value, range = { start: 0, count: value.elements } }: Binding, { buffer, offsetBytes }: Storage): Check {
+    const unit = BYTES_PER_ELEMENT[value.dtype];
     const forms = { writable: new Set(['x']), halves: new Set(value.dtype === 'f16' ? ['x'] : []) };
     const { layout, pipeline } = this.#device.pipeline(checkKernel, {}, forms);
-    const uniforms = this.#device.createUniforms('check', new Uint32Array([value.elements, step, 0, 0]));
+    const uniforms = this.#device.createUniforms('check', new Uint32Array([range.count, step, 0, 0]));
     this.#owned.push(uniforms);
-    const size = Math.max(16, Math.ceil(byteLength(value) / 16) * 16);
+    const size = Math.max(16, Math.ceil((range.count * unit) / 16) * 16);
     const resources = [
-      { buffer, offset: offsetBytes, size },
+      { buffer, offset: offsetBytes + range.start * unit, size },
       { buffer: this.#first, size: 16 },
       { buffer: uniforms, size: 16 },
     ];
     const group = this.#device.gpu.createBindGroup({ layout, entries: resources.map((resource, binding) => ({ binding, resource })) });
-    return { pipeline, group, workgroups: spread(Math.ceil(value.elements / LANES)) };
+    return { pipeline, group, workgroups: spread(Math.ceil(range.count / LANES)) };
   }
 
   /** Appends the checks of a step. @returns whether there are any */

@@ -110,4 +110,9 @@ describe('values larger than a binding', () => {
     using program = device.compile(() => ({ outputs: { y: numbers([40, 40], 1).sum(1) } }));
     expect(() => program.run({})).toThrow(/sum: x takes 6400 bytes, but this adapter binds 4096/);
   });
+
+  it('are checked for numbers part by part', async () => {
+    using program = device.compile(() => ({ outputs: { y: iota([3000]).cast('f32').sub(2999).neg().log() } }), { checkNumbers: true });
+    await expect(program.run({}).y.data()).rejects.toMatchObject({ code: 'TENSOR_NOT_FINITE', op: 'log' });
+  });
 });

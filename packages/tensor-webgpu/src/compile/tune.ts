@@ -9,13 +9,16 @@ const HOPELESS = 2;
 const RUNS = 3;
 
 /** Milliseconds of one run, the shortest of a few. */
-async function measure(device: Device, { key, op, inputs, attributes }: Choice, form: string, best: number): Promise<number> {
+async function measure(device: Device, { op, inputs, attributes }: Choice, form: string, best: number): Promise<number> {
   using values = device.variables(Object.fromEntries(inputs.map((type, i) => [`input${i}`, type])));
   const operands = inputs.map((_, i) => values.get(`input${i}`).tensor);
   const outputs = Object.fromEntries(applyAll(op, operands, attributes).map((output, i) => [`output${i}`, output]));
   const graph = { inputs: {}, outputs, updates: [] };
-  const formOf = (asked: string) => (asked === key ? form : device.tuning.formOf(asked));
-  using executable = new Executable(device, graph, lowerGraph(device, graph, {}, formOf));
+  using executable = new Executable(
+    device,
+    graph,
+    lowerGraph(device, graph, {}, () => form),
+  );
   executable.run({});
   await device.finish();
   let shortest = Number.POSITIVE_INFINITY;

@@ -400,4 +400,17 @@ describe.each([
       { numRuns: 3 },
     );
   });
+
+  it('a deep product with bias, activation and residual: sums stay f32 between blocks', async () => {
+    const r = new Random(5);
+    for (const M of [3, 40]) {
+      const [x, w, bias] = [r.any(M, 256), r.any(256, 64), r.any(64)].map((one) => one.cast('f16'));
+      const y = gelu(x.matmul(w).mul(0.1).add(bias)).add(x.slice([0, 0], [M, 64]));
+      const [expected] = interpret([y]);
+      const [actual] = await device.run([y]);
+      expected.forEach((value, i) => {
+        expect(Math.abs(actual[i] - value)).toBeLessThanOrEqual(0.01 * Math.max(1, Math.abs(value)));
+      });
+    }
+  });
 });
