@@ -1,0 +1,20 @@
+/** Tokens on disk as the miner reads them: plain little-endian numbers, shard after shard, larger than memory if need be. */
+
+export interface TokenShard {
+  readonly path: string;
+  /** How many tokens the file holds; its size is this times the dtype's width. */
+  readonly tokens: number;
+  /** CRC-32 of each block of `blockBytes`, where they are known: a reader checks what it reads. */
+  readonly blocks?: readonly number[];
+}
+
+/** A document lies whole in one shard, so the order and size of shards change nothing that is counted. */
+export interface TokenCorpus {
+  readonly shards: readonly TokenShard[];
+  readonly dtype: 'u16' | 'u32';
+  /** Bytes a checksum covers. */
+  readonly blockBytes: number;
+  readonly vocabSize: number;
+  /** The token that opens a document; it belongs to the document's n-grams, and no n-gram reaches over it. */
+  readonly boundary: number;
+}
