@@ -1,12 +1,23 @@
-/** npm run bench -- SUITE [--cases a,b] [--engines a,b] [--rounds N] [--json]: this repository against its peers, interleaved in one run. */
+/**
+ * npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--json]: this repository against its peers, interleaved in one run; all
+ * areas without AREA. An area is a folder with a `suite.mjs`.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { ensureDependencies } from '../setup/dependencies.mjs';
 import { ROOT } from '../setup/root.mjs';
-import { compareEngines, formatRows } from './compare.mjs';
+import { formatRows, rowsOf } from './report.mjs';
 
-const SUITES = { tensor: () => import('./tensor/suite.mjs') };
+/** @typedef {import('./report.mjs').Area} Area */
+
+const FOLDER = path.join(ROOT, 'tools/bench');
+const AREAS = readdirSync(FOLDER).filter((name) => existsSync(path.join(FOLDER, name, 'suite.mjs')));
+const USAGE = `usage: npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--json]
+areas: ${AREAS.join(', ')}; all without AREA
+`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,29 +28,46 @@ const { values, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const [name] = positionals;
-if (!(name in SUITES) || !/^[1-9]\d*$/.test(values.rounds)) {
-  process.stderr.write(
-    `usage: npm run bench -- SUITE [--cases a,b] [--engines a,b] [--rounds N] [--json]\nsuites: ${Object.keys(SUITES).join(', ')}\n`,
-  );
+const [chosen] = positionals;
+const knows = chosen === undefined ? values.cases === undefined && values.engines === undefined : AREAS.includes(chosen);
+if (!knows || positionals.length > 1 || !/^[1-9]\d*$/.test(values.rounds)) {
+  process.stderr.write(USAGE);
   process.exit(2);
 }
-await ensureDependencies(path.join(ROOT, 'tools/bench/peers'));
-const { suite } = await SUITES[/** @type {keyof typeof SUITES} */ (name)]();
-/** @template {{ name: string }} T @param {readonly T[]} all @param {string | undefined} wanted */
-const pick = (all, wanted) => {
+
+/** @param {readonly string[]} all @param {string | undefined} wanted */
+function pick(all, wanted) {
   if (wanted === undefined) return all;
   const names = wanted.split(',');
-  const unknown = names.find((one) => !all.some((each) => each.name === one));
-  if (unknown !== undefined) {
-    process.stderr.write(`error: there is no '${unknown}'\n  -> Choose from: ${all.map((each) => each.name).join(', ')}\n`);
-    process.exit(2);
-  }
-  return all.filter((each) => names.includes(each.name));
-};
-const engines = pick(suite.engines, values.engines);
-const rows = await compareEngines({ ...suite, cases: pick(suite.cases, values.cases), engines, rounds: Number(values.rounds) }, (line) =>
-  process.stderr.write(`${line}\n`),
-);
-process.stdout.write(values.json ? `${JSON.stringify(rows, null, 2)}\n` : formatRows(rows));
+  const unknown = names.find((name) => !all.includes(name));
+  if (unknown === undefined) return names;
+  process.stderr.write(`error: there is no '${unknown}'\n  -> Choose from: ${all.join(', ')}\n`);
+  process.exit(2);
+}
+
+/** @type {import('./report.mjs').Row[]} */
+const rows = [];
+/** @type {string | null} */
+let adapter = null;
+await ensureDependencies(path.join(FOLDER, 'peers'));
+for (const name of chosen === undefined ? AREAS : [chosen]) {
+  const { area } = /** @type {{ area: Area }} */ (await import(`./${name}/suite.mjs`));
+  const choice = { engines: pick(area.engines, values.engines), cases: pick(area.cases, values.cases), rounds: Number(values.rounds) };
+  const measured = await area.measure({ ...choice, say: (line) => process.stderr.write(`${line}\n`) });
+  const own = rowsOf(name, area.engine, measured.measurements);
+  adapter ??= measured.adapter ?? null;
+  rows.push(...own);
+  if (!values.json) process.stdout.write(`${name}\n${formatRows(own)}\n`);
+}
+if (values.json) {
+  const cpus = os.cpus();
+  const report = {
+    area: chosen ?? 'all',
+    adapter,
+    cpu: `${cpus.length} × ${cpus[0]?.model.trim() ?? 'unknown'}`,
+    date: new Date().toISOString(),
+    rows,
+  };
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+}
 process.exit(rows.some(({ disagrees }) => disagrees) ? 1 : 0);
