@@ -5,6 +5,7 @@ export type MinerErrorCode =
   | 'TEXT_NOT_UTF8'
   | 'TEXT_FORMAT'
   | 'TOKENIZER_UNSUPPORTED'
+  | 'TOKENIZER_BOUNDARY'
   | 'FGRAMS_CORRUPT'
   | 'DATASET_CORRUPT'
   | 'MINE_OPTION';

@@ -6,7 +6,9 @@ export { classOf, FGRAM_CLASSES, type FgramClass } from './statistics/classes.js
 export type { HeldoutStatistics } from './statistics/heldout.js';
 export { type FgramStatistics, fgramStatistics, fgramStatisticsSchema, type StatisticsOptions } from './statistics/statistics.js';
 export { visibleText } from './statistics/visible-text.js';
-export { END_OF_TEXT, Tokenizer, type TokenizerJson } from './tokenizer/tokenizer.js';
+export { TokenList } from './tokenizer/token-list.js';
+export { Tokenizer, type TokenizerOptions } from './tokenizer/tokenizer.js';
+export type { TokenizerJson } from './tokenizer/tokenizer-json.js';
 export { trainTokenizer } from './tokenizer/train.js';
 export { type Dataset, openDataset, type PrepareOptions, prepareDataset, type Split, type TokenSplit } from './tokens/dataset.js';
 export { readDocuments } from './tokens/documents.js';

@@ -1,11 +1,8 @@
-/** GPT-2's two conventions: how text is cut into pieces, and which printable character stands for which byte. [Radford et al., 2019] */
-export const PIECES = /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
-
+/** The printable character that stands for each byte in the vocabulary of a byte-level tokenizer. [Radford et al., 2019] */
 function isPrintable(byte: number): boolean {
   return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
 }
 
-/** The character that stands for each byte. */
 export const BYTE_TO_CHARACTER: readonly string[] = (() => {
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isPrintable(byte) ? byte : next++));

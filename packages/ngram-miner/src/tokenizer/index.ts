@@ -1,3 +1,5 @@
 export { MinerError, type MinerErrorCode } from '../errors.js';
-export { END_OF_TEXT, Tokenizer, type TokenizerJson } from './tokenizer.js';
+export { TokenList } from './token-list.js';
+export { Tokenizer, type TokenizerOptions } from './tokenizer.js';
+export type { AddedToken, Component, TokenizerJson } from './tokenizer-json.js';
 export { type TrainTokenizerOptions, trainTokenizer } from './train.js';

@@ -26,7 +26,8 @@ describe('a trained tokenizer', () => {
 
   it('refuses what it is not', () => {
     expect(() => Tokenizer.parse('{')).toThrow(/not JSON/);
-    expect(() => Tokenizer.parse({ model: { type: 'WordPiece', vocab: {}, merges: [] } })).toThrow(/WordPiece/);
+    expect(() => Tokenizer.parse({ model: { type: 'BPE', vocab: { '<s>': -1 }, merges: [] } })).toThrow(/id -1/);
+    expect(() => Tokenizer.parse({ model: { type: 'Nothing', vocab: { '<s>': 0 } } })).toThrow(/model is Nothing, expected BPE/);
     expect(() => trainTokenizer([''], { vocabSize: 300 })).toThrow(/no text/);
   });
 });

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { publishBytes, publishDirectory, readManifest, sha256, withArtifactErrors, writeManifest } from '@sconelm/artifact';
 import { z } from 'zod';
 import { MinerError } from '../errors.js';
-import { Tokenizer, type TokenizerJson } from '../tokenizer/tokenizer.js';
+import { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { TokenizerJson } from '../tokenizer/tokenizer-json.js';
 
 export const SPLITS = ['train', 'heldout'] as const;
 export type Split = (typeof SPLITS)[number];

@@ -1,0 +1,105 @@
+/** Hugging Face's tokenizer.json, as far as it is read here. */
+import { MinerError } from '../errors.js';
+
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly special?: boolean;
+  readonly normalized?: boolean;
+  readonly lstrip?: boolean;
+  readonly rstrip?: boolean;
+  readonly [field: string]: unknown;
+}
+
+/** A step of the way from text to ids. */
+export interface Component {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+export interface TokenizerJson {
+  readonly model: {
+    readonly type?: string;
+    /** Ids by token; for Unigram tokens and scores by id. */
+    readonly vocab: Readonly<Record<string, number>> | readonly (readonly [string, number])[];
+    readonly merges?: readonly (string | readonly [string, string])[];
+    readonly [field: string]: unknown;
+  };
+  readonly normalizer?: Component | null;
+  readonly pre_tokenizer?: Component | null;
+  readonly post_processor?: Component | null;
+  readonly decoder?: Component | null;
+  readonly added_tokens?: readonly AddedToken[];
+  readonly [field: string]: unknown;
+}
+
+const MODELS = ['BPE', 'Unigram', 'WordPiece'];
+/** Ids above this are taken for damage: tables are as long as the largest id. */
+const MAX_ID = 2 ** 22;
+
+export function unsupported(what: string, cause?: unknown): MinerError {
+  return new MinerError('TOKENIZER_UNSUPPORTED', `tokenizer.json: ${what}`, 'Use a tokenizer.json of Hugging Face tokenizers.', cause);
+}
+
+/** @throws {MinerError} TOKENIZER_UNSUPPORTED */
+export function readTokenizerJson(json: string | TokenizerJson): TokenizerJson {
+  let content = json;
+  if (typeof content === 'string') {
+    try {
+      content = JSON.parse(content) as TokenizerJson;
+    } catch (cause) {
+      throw unsupported('it is not JSON', cause);
+    }
+  }
+  if (typeof content?.model?.vocab !== 'object' || content.model.vocab === null) throw unsupported('it has no model with a vocabulary');
+  const { type } = content.model;
+  if (type !== undefined && !MODELS.includes(type)) throw unsupported(`its model is ${String(type)}, expected ${MODELS.join(', ')}`);
+  if (!Array.isArray(content.added_tokens ?? [])) throw unsupported('its added_tokens are no list');
+  return content;
+}
+
+/** Ids by token, added tokens included. @throws {MinerError} TOKENIZER_UNSUPPORTED */
+export function vocabularyOf({ model, added_tokens = [] }: TokenizerJson): Map<string, number> {
+  const vocabulary = new Map<string, number>();
+  const add = (token: unknown, id: unknown): void => {
+    if (typeof token !== 'string' || !Number.isInteger(id) || (id as number) < 0 || (id as number) > MAX_ID) {
+      throw unsupported(`token '${String(token)}' has id ${String(id)}, not a number of 0 to ${MAX_ID}`);
+    }
+    vocabulary.set(token, id as number);
+  };
+  const entries = Array.isArray(model.vocab) ? model.vocab.map((entry, id) => [entry?.[0], id]) : Object.entries(model.vocab);
+  for (const [token, id] of entries) add(token, id);
+  for (const token of added_tokens) add(token?.content, token?.id);
+  return vocabulary;
+}
+
+/** Names of tokens that open or end a text, where the file does not say which one does. */
+const BOUNDARIES = ['<s>', '<|begin_of_text|>', '<bos>', '[CLS]', '</s>', '<eos>', '<|end_of_text|>', '<|im_end|>'];
+export const END_OF_TEXT = '<|endoftext|>';
+
+/** The token that opens a document: the one named; `<|endoftext|>`; what the post-processor puts in front; one by name. @throws {MinerError} */
+export function boundaryOf({ post_processor }: TokenizerJson, vocabulary: ReadonlyMap<string, number>, named: string | undefined): number {
+  const candidates = named === undefined ? [END_OF_TEXT, firstOf(post_processor), ...BOUNDARIES] : [named];
+  for (const token of candidates) {
+    const id = token === undefined ? undefined : vocabulary.get(token);
+    if (id !== undefined) return id;
+  }
+  throw new MinerError(
+    'TOKENIZER_BOUNDARY',
+    `tokenizer.json: ${named === undefined ? 'it has none of the usual tokens to open a document' : `it has no token '${named}'`}`,
+    'Name one of its tokens as the boundary of documents.',
+  );
+}
+
+/** What a post-processor puts before the text. */
+function firstOf(processor: Component | null | undefined): string | undefined {
+  if (processor === null || processor === undefined) return undefined;
+  if (processor.type === 'TemplateProcessing') {
+    const first = (processor.single as readonly { readonly SpecialToken?: { readonly id: string } }[] | undefined)?.[0];
+    return first?.SpecialToken?.id;
+  }
+  if (processor.type === 'BertProcessing' || processor.type === 'RobertaProcessing') return (processor.cls as [string] | undefined)?.[0];
+  if (processor.type === 'Sequence')
+    return (processor.processors as readonly Component[]).map(firstOf).find((token) => token !== undefined);
+  return undefined;
+}
