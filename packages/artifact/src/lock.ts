@@ -4,11 +4,13 @@
  * so two that find the same dead holder never both win.
  */
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { link, open, readFile, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { asideOf, removeLeftovers } from './aside.js';
 import { LockedArtifactError, withArtifactErrors } from './errors.js';
 import { currentProcess, isAlive } from './process-identity.js';
+import { makeDirectory } from './publish.js';
 
 /** A lock that is held. Release it, or declare it with `await using`. */
 export interface Lock extends AsyncDisposable {
@@ -27,8 +29,10 @@ type Holder = z.infer<typeof holderForm>;
 export async function acquireLock(path: string): Promise<Lock> {
   const target = resolve(path);
   return withArtifactErrors(target, async () => {
-    await mkdir(dirname(target), { recursive: true });
-    return claim(target);
+    await makeDirectory(dirname(target));
+    const lock = await claim(target);
+    await removeDead(`${target}.takeover`); // left by one that died while it replaced another
+    return lock;
   });
 }
 
@@ -45,7 +49,8 @@ async function claim(path: string): Promise<Lock> {
 
 /** Makes the lock file, whole from its first moment. */
 async function tryLink(path: string, holder: Holder): Promise<boolean> {
-  const draft = `${path}.${holder.pid}-${holder.token}`;
+  await removeLeftovers(path);
+  const draft = asideOf(path);
   try {
     const file = await open(draft, 'wx');
     try {
@@ -85,6 +90,11 @@ function refuseIfHeld(path: string, holder: Holder | 'free' | 'unreadable'): voi
   if (holder === 'unreadable' || isAlive(holder)) throw heldBy(path, holder);
 }
 
+async function removeDead(path: string): Promise<void> {
+  const holder = await holderOf(path);
+  if (typeof holder !== 'string' && !isAlive(holder)) await rm(path, { force: true });
+}
+
 function heldBy(path: string, holder: Holder | 'free' | 'unreadable'): LockedArtifactError {
   if (typeof holder === 'string')
     return new LockedArtifactError(`${path} is held by an unknown process`, `Delete ${path} if nothing writes there.`);
@@ -97,8 +107,10 @@ function lockOf(path: string, { token }: Holder): Lock {
   const release = async (): Promise<void> => {
     if (!held) return;
     held = false;
-    const holder = await holderOf(path);
-    if (typeof holder !== 'string' && holder.token === token) await rm(path, { force: true });
+    await withArtifactErrors(path, async () => {
+      const holder = await holderOf(path);
+      if (typeof holder !== 'string' && holder.token === token) await rm(path, { force: true });
+    });
   };
   return { path, release, [Symbol.asyncDispose]: release };
 }

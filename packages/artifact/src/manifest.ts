@@ -12,6 +12,8 @@ import { publishBytes, settleDirectory } from './publish.js';
 /** Larger files are refused before they are read. */
 const maxManifestBytes = 256 * 2 ** 20;
 
+const maxDepth = 100;
+
 export interface ManifestForm<Schema extends z.ZodType> {
   /** What the artifact is, for example 'scone-fgrams'. */
   readonly kind: string;
@@ -23,15 +25,17 @@ export interface ManifestForm<Schema extends z.ZodType> {
 
 /**
  * Publishes a manifest: `kind`, `version`, the body's fields, and `checksum` (CRC-32 of the body's compact JSON).
- * @param manifest the body must be plain JSON data; the names `kind`, `version` and `checksum` are taken
- * @throws {ArtifactError} ARTIFACT_DISK_FULL, ARTIFACT_IO
+ * @param manifest the body must be plain JSON data; the names `kind`, `version` and `checksum` are taken, `__proto__` is refused
+ * @throws {ArtifactError} ARTIFACT_DISK_FULL, ARTIFACT_IO, ARTIFACT_CORRUPT
  */
 export async function writeManifest(path: string, manifest: { kind: string; version: number; [field: string]: unknown }): Promise<void> {
   const { kind, version, checksum: _, ...fields } = manifest;
   // Through JSON once, because that is what a reader sees: undefined fields are gone, integer-like keys are in order.
-  const body: unknown = JSON.parse(JSON.stringify(fields));
-  await publishBytes(path, `${JSON.stringify({ kind, version, ...(body as object), checksum: checksumOf(body) }, null, 2)}\n`);
+  const body = parseJson(path, JSON.stringify(fields));
+  await publishBytes(path, textOf({ kind, version, ...body, checksum: checksumOf(body) }));
 }
+
+const textOf = (manifest: Record<string, unknown>): string => `${JSON.stringify(manifest, null, 2)}\n`;
 
 /**
  * Reads and checks a manifest.
@@ -43,7 +47,8 @@ export async function readManifest<Schema extends z.ZodType>(
   path: string,
   { kind, version, schema }: ManifestForm<Schema>,
 ): Promise<z.output<Schema>> {
-  const manifest = parseJson(path, await readText(path));
+  const text = await readText(path);
+  const manifest = parseJson(path, text);
   const { kind: foundKind, version: foundVersion, checksum, ...body } = manifest;
   if (foundKind !== kind) {
     const remedy = 'Give the path of the right artifact.';
@@ -59,6 +64,8 @@ export async function readManifest<Schema extends z.ZodType>(
   if (checksum !== checksumOf(body)) {
     throw new CorruptArtifactError(`${path}: checksum is ${show(checksum)}, but the content has ${show(checksumOf(body))}`);
   }
+  // JSON.parse takes the last of two fields of one name, and other spellings of a value: one content, one text.
+  if (text !== textOf(manifest)) throw new CorruptArtifactError(`${path} is not as it was written: a field twice, or another spelling`);
   return parsed.data;
 }
 
@@ -89,14 +96,38 @@ const readWhole = (path: string): Promise<string> =>
 function parseJson(path: string, text: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    expectShallow(text);
+    // Copies of an object with a field of this name lose it, or get another prototype.
+    const refuseProto = (key: string, field: unknown) => {
+      if (key === '__proto__') throw new Error('a field is called __proto__');
+      return field;
+    };
+    value = JSON.parse(text, text.includes('__proto__') ? refuseProto : undefined);
   } catch (error) {
-    throw new CorruptArtifactError(`${path} is not JSON: ${error instanceof Error ? error.message : error}`, undefined, error);
+    throw new CorruptArtifactError(`${path} cannot be read as JSON: ${error instanceof Error ? error.message : error}`, undefined, error);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new CorruptArtifactError(`${path} is ${show(value)}, expected a JSON object`);
   }
   return value as Record<string, unknown>;
+}
+
+/** What visits JSON calls itself once a level; nothing that deep is a manifest. */
+function expectShallow(text: string): void {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at];
+    if (inString) {
+      if (char === '\\') at += 1;
+      else if (char === '"') inString = false;
+    } else if (char === '"') inString = true;
+    else if (char === ']' || char === '}') depth -= 1;
+    else if (char === '[' || char === '{') {
+      depth += 1;
+      if (depth > maxDepth) throw new Error(`nested deeper than ${maxDepth} levels`);
+    }
+  }
 }
 
 function invalidField(path: string, error: z.ZodError): CorruptArtifactError {

@@ -2,11 +2,10 @@
  * Files that are whole or absent: write aside under a hidden sibling name, fsync, rename into place, fsync the folder.
  * Whenever the process or the power dies, the old content is there whole or the new content is.
  */
-import { randomBytes } from 'node:crypto';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { asideOf, hiddenBeside, removeLeftovers } from './aside.js';
 import { withArtifactErrors } from './errors.js';
-import { currentProcess, isAlive } from './process-identity.js';
 
 /**
  * Writes a file aside and renames it into place; missing parent folders are made.
@@ -16,7 +15,7 @@ import { currentProcess, isAlive } from './process-identity.js';
 export async function publishFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   const target = resolve(path);
   await withArtifactErrors(target, async () => {
-    await mkdir(dirname(target), { recursive: true });
+    await makeDirectory(dirname(target));
     await removeLeftovers(target);
     const aside = asideOf(target);
     try {
@@ -49,7 +48,7 @@ export async function publishBytes(path: string, content: Uint8Array | string): 
 export async function publishDirectory(path: string, write: (asideDirectory: string) => Promise<void>): Promise<void> {
   const target = resolve(path);
   await withArtifactErrors(target, async () => {
-    await mkdir(dirname(target), { recursive: true });
+    await makeDirectory(dirname(target));
     await removeLeftovers(target);
     const aside = asideOf(target);
     try {
@@ -74,6 +73,7 @@ export async function promoteDirectory(aside: string, path: string): Promise<voi
   const parent = dirname(target);
   await withArtifactErrors(target, async () => {
     await syncTree(aside);
+    await removeLeftovers(target);
     for (let attempt = 1; ; attempt += 1) {
       await settleDirectory(target);
       if (await exists(target)) {
@@ -101,8 +101,8 @@ export async function promoteDirectory(aside: string, path: string): Promise<voi
  */
 export async function settleDirectory(path: string): Promise<boolean> {
   const target = resolve(path);
-  if ((await exists(target)) || !(await exists(previousOf(target)))) return false;
   return withArtifactErrors(target, async () => {
+    if ((await exists(target)) || !(await exists(previousOf(target)))) return false;
     try {
       await rename(previousOf(target), target);
     } catch (error) {
@@ -138,30 +138,27 @@ async function syncTree(directory: string): Promise<void> {
   await syncDirectory(directory);
 }
 
-const exists = async (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );
-
-const hidden = (target: string, suffix: string): string => join(dirname(target), `.${basename(target)}${suffix}`);
-const previousOf = (target: string): string => hidden(target, '.previous');
-
-/** A fresh name that tells which process writes there, so that a later publisher can remove what a dead one left. */
-function asideOf(target: string): string {
-  const { host, pid, started } = currentProcess();
-  return hidden(target, `.aside-${pid}-${started ?? ''}-${randomBytes(6).toString('hex')}@${encodeURIComponent(host)}`);
-}
-
-async function removeLeftovers(target: string): Promise<void> {
-  const prefix = `.${basename(target)}.aside-`;
-  for (const name of await readdir(dirname(target))) {
-    if (!name.startsWith(prefix)) continue;
-    const parts = /^(\d+)-(\d*)-[0-9a-f]+@(.+)$/.exec(name.slice(prefix.length));
-    if (parts === null || isAlive({ pid: Number(parts[1]), started: parts[2] || null, host: decodeURIComponent(parts[3]!) })) continue;
-    await rm(join(dirname(target), name), { force: true, recursive: true });
+/** Makes a folder and its missing parents, their names durable. */
+export async function makeDirectory(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = resolve(path); ; made = dirname(made)) {
+    await syncDirectory(dirname(made));
+    if (made === resolve(first)) return;
   }
 }
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+const previousOf = (target: string): string => hiddenBeside(target, '.previous');
 
 /** Removes a folder by way of a rename, so that half a folder never stands under a name that means something. */
 async function discard(path: string, target: string): Promise<void> {

@@ -1,0 +1,134 @@
+/**
+ * The Nth call fails, for N = 1, 2, ... until the work is done without reaching the Nth. [SQLite, "How SQLite Is Tested": I/O errors]
+ */
+import { setTimeout } from 'node:timers/promises';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
+import { observe, openFilesIn } from './calls.mjs';
+import { inFolder } from './folder.mjs';
+import { startNewLife } from './lives.mjs';
+import { expectOldOrNew, expectResumable, flawOf, undisturbed } from './writer.mjs';
+import './workers.mjs';
+
+/** @typedef {import('./calls.mjs').Call} Call */
+/** @typedef {'EIO' | 'ENOSPC' | 'EMFILE' | 'short write'} Fault */
+
+/** @type {readonly Fault[]} */
+export const allFaults = ['EIO', 'ENOSPC', 'EMFILE', 'short write'];
+
+const texts = { EIO: 'i/o error', ENOSPC: 'no space left on device', EMFILE: 'too many open files' };
+const errnos = { EIO: -5, ENOSPC: -28, EMFILE: -24 };
+const takesSpace = new Set(
+  'appendFile copyFile cp fdatasync fsync ftruncate link mkdir mkdtemp rename symlink truncate write writeFile writev'.split(' '),
+);
+const opens = new Set('open opendir readFile readdir writeFile appendFile copyFile cp'.split(' '));
+
+/** Whether this fault can befall this call. @param {Fault} fault @param {Call} call */
+export function canBefall(fault, call) {
+  if (fault === 'EMFILE') return opens.has(call.op) && call.fd === undefined;
+  if (fault === 'ENOSPC') return takesSpace.has(call.op) || (call.op === 'open' && call.writes);
+  if (fault === 'short write') return call.op === 'write' || call.op === 'writev';
+  return true;
+}
+
+/** @param {Fault} fault @param {Call} call @returns {import('./calls.mjs').Disturbance} */
+export function disturbanceOf(fault, call) {
+  if (fault === 'short write') return { short: true };
+  const message = `${fault}: ${texts[fault]}, ${call.op} '${call.path}'${call.to === undefined ? '' : ` -> '${call.to}'`}`;
+  return { error: Object.assign(new Error(message), { errno: errnos[fault], code: fault, syscall: call.op, path: call.path }) };
+}
+
+/**
+ * The plan of one run, shared with its worker threads: fail the `at`th call that `fault` can befall.
+ * @typedef {{ root: string, fault: Fault, at: number, count: Int32Array<SharedArrayBuffer> }} Plan
+ */
+const planKey = 'tools/faults/nth-call';
+
+/** @param {Plan} plan @param {(call: Call) => void} [befell] @returns {() => void} ends it */
+function follow(plan, befell) {
+  return observe({
+    root: plan.root,
+    before(call) {
+      if (!canBefall(plan.fault, call) || Atomics.add(plan.count, 0, 1) + 1 !== plan.at) return undefined;
+      befell?.(call);
+      return disturbanceOf(plan.fault, call);
+    },
+  });
+}
+
+/** In a worker thread: follows the plan of the thread that started it. */
+export function followInherited() {
+  const plan = /** @type {Plan | undefined} */ (getEnvironmentData(planKey));
+  if (plan !== undefined) follow(plan);
+}
+
+/**
+ * Runs a writer with its 1st, 2nd, ... call failing, and checks after each that readers see the old or the new state, that the
+ * error is typed, that no file stays open, and that running again ends byte for byte as without the fault.
+ * @template T @param {import('./writer.mjs').Writer<T>} writer
+ * @param {{ faults?: readonly Fault[], from?: Partial<Record<Fault, number>>, step?: number }} [options] `step` s tries every sth call, from a start that differs per fault
+ * @returns {Promise<Record<string, number>>} how many calls were let fail, by fault
+ */
+export async function forEveryCall(writer, { faults = allFaults, step = 1 } = {}) {
+  const expected = await undisturbed(writer);
+  /** @type {Record<string, number>} */
+  const tried = {};
+  for (const [start, fault] of faults.entries()) {
+    tried[fault] = 0;
+    for (let at = 1 + (start % step); await tryOnce(writer, expected, fault, at); at += step) tried[fault] += 1;
+  }
+  return tried;
+}
+
+/**
+ * @template T @param {import('./writer.mjs').Writer<T>} writer @param {import('./writer.mjs').Expected<T>} expected
+ * @param {Fault} fault @param {number} at @returns {Promise<boolean>} whether there was an `at`th call
+ */
+function tryOnce(writer, expected, fault, at) {
+  return inFolder(async (folder) => {
+    startNewLife();
+    await writer.setUp?.(folder);
+    startNewLife();
+    const plan = { root: folder, fault, at, count: new Int32Array(new SharedArrayBuffer(4)) };
+    /** @type {Call | undefined} */
+    let befallen;
+    const end = follow(plan, (call) => {
+      befallen = call;
+    });
+    setEnvironmentData(planKey, plan);
+    /** @type {{ error: unknown } | undefined} */
+    let failure;
+    try {
+      await writer.write(folder);
+    } catch (error) {
+      failure = { error };
+    } finally {
+      setEnvironmentData(planKey, undefined);
+      end();
+    }
+    if (plan.count[0] < at) {
+      if (failure) throw failure.error;
+      return false;
+    }
+    const where =
+      befallen &&
+      `${befallen.op} ${befallen.path.slice(folder.length + 1)}${befallen.to === undefined ? '' : ` -> ${befallen.to.slice(folder.length + 1)}`}`;
+    try {
+      if (fault === 'short write' && failure) throw new Error('a short write is no error', { cause: failure.error });
+      const flaw = failure && flawOf(failure.error);
+      if (flaw !== undefined) throw new Error(flaw);
+      // Streams close what they had open a moment after they told the error.
+      for (let wait = 0; wait < 100 && openFilesIn(folder).length > 0; wait += 1) await setTimeout(1);
+      const open = openFilesIn(folder);
+      if (open.length > 0) throw new Error(`these files stay open: ${open.join(', ')}`);
+      await expectOldOrNew(writer, expected, folder, failure === undefined);
+      await expectResumable(writer, expected, folder);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(
+        `${fault} at call ${at} (${where ?? 'in a worker thread'}), the writer ${failure ? 'failed' : 'went on'}: ${reason}`,
+        { cause: error },
+      );
+    }
+    return true;
+  });
+}
