@@ -54,7 +54,7 @@ describe('a text of one’s own', () => {
 
     const report = ['report', '--run', 'runs/scone', '--run', 'runs/baseline', '--file', 'both.html'];
     expect(await command('train', report)).toMatchObject({ code: 0 });
-    expect(readFileSync(at('both.html'), 'utf8')).toMatch(/<th>scone<\/th><th>baseline<\/th>/);
+    expect(readFileSync(at('both.html'), 'utf8')).toMatch(/<th scope="col">scone<\/th><th scope="col">baseline<\/th>/);
 
     writeFileSync(at('new.txt'), story(100).toUpperCase());
     const scored = await command('infer', ['eval', '--run', 'runs/scone', '--text', 'own.txt', '--json']);

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { runMain } from '@sconelm/cli-kit';
 import { evalCommand } from './commands/eval.js';
+import { fgramsCommand } from './commands/fgrams.js';
 import { mineCommand } from './commands/mine.js';
 import { precomputeCommand } from './commands/precompute.js';
 import { prepareCommand } from './commands/prepare.js';
@@ -16,5 +17,5 @@ await runMain({
   name: 'scone-train',
   summary: 'text in, SCONE language model out',
   version,
-  commands: [quickstartCommand, prepareCommand, mineCommand, runCommand, precomputeCommand, evalCommand, reportCommand],
+  commands: [quickstartCommand, prepareCommand, mineCommand, fgramsCommand, runCommand, precomputeCommand, evalCommand, reportCommand],
 });

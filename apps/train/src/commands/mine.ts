@@ -2,20 +2,27 @@
 import { defineCommand } from '@sconelm/cli-kit';
 import { mine, openDataset } from '@sconelm/ngram-miner';
 import { z } from 'zod';
+import { statisticsText } from '../fgrams/render-statistics.js';
+import { reportFgrams } from '../fgrams/report-fgrams.js';
 
 export const mineCommand = defineCommand({
   name: 'mine',
   summary: 'the most frequent n-grams of a dataset',
-  examples: ['scone-train mine --data data --directory fgrams --max-length 4 --max-fgrams 100000'],
+  examples: [
+    'scone-train mine --data data --directory fgrams --max-length 4 --max-fgrams 100000',
+    'scone-train mine --max-length 5 --report',
+  ],
   config: z.strictObject({
     data: z.string().default('data').describe('a prepared dataset'),
     directory: z.string().default('fgrams').describe('where the set is published'),
     maxLength: z.int().min(2).max(8).default(4).describe('longest f-gram, K'),
     minCount: z.int().positive().default(5).describe('least number of occurrences'),
     maxFgrams: z.int().positive().default(100_000).describe('how many are kept, S'),
+    report: z.boolean().default(false).describe('also what `fgrams` gives: statistics, and DIRECTORY/report.html'),
   }),
-  run: async ({ config, progress, output }) => {
-    const { train, tokenizer } = await openDataset(config.data);
+  run: async ({ config, progress, signal, output }) => {
+    const data = await openDataset(config.data);
+    const { train, tokenizer } = data;
     const set = await mine(train.tokens, {
       ...config,
       vocabSize: tokenizer.vocabSize,
@@ -26,9 +33,10 @@ export const mineCommand = defineCommand({
       text: tokenizer.decode(set.tokensOf(id)),
       count: set.countOf(id),
     }));
+    const report = config.report ? await reportFgrams({ set, data, directory: config.directory, progress, signal }) : undefined;
     output(
-      { size: set.size, hash: set.hash, top },
-      `${set.size} f-grams; the most frequent: ${top.map(({ text, count }) => `${JSON.stringify(text)} ${count}`).join(', ')}\n`,
+      { size: set.size, hash: set.hash, top, ...report },
+      `${set.size} f-grams; the most frequent: ${top.map(({ text, count }) => `${JSON.stringify(text)} ${count}`).join(', ')}\n${report === undefined ? '' : `${statisticsText(report.statistics)}page: ${report.file}\n`}`,
     );
   },
 });

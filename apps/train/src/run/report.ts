@@ -1,4 +1,6 @@
 /** The page of one or more runs: self-contained, no network. */
+import { lineChart } from '../page/chart.js';
+import { type Html, html, page, table } from '../page/html.js';
 import type { Metrics } from './metrics.js';
 import { hitRateOf, type RunEvaluation } from './summary.js';
 
@@ -15,11 +17,6 @@ export interface Report {
   readonly lead: readonly string[];
   readonly runs: readonly ReportedRun[];
 }
-
-const COLOURS = ['#777', '#c2410c', '#1d4ed8', '#15803d', '#a21caf', '#0e7490'];
-
-const escapeHtml = (text: string) =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 function format(value: number, digits = 0): string {
   return value.toLocaleString('en', { maximumFractionDigits: digits, minimumFractionDigits: digits });
@@ -52,38 +49,22 @@ export function tableRows(runs: readonly ReportedRun[]): string[][] {
   ];
 }
 
-function htmlTable([head, ...rows]: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[], tag: string) =>
-    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
-  return `<table>${line(head, 'th')}${rows.map((row) => line(row, 'td')).join('')}</table>`;
-}
-
-/** The training loss of every run by its tokens, as SVG. */
-export function chart(runs: readonly ReportedRun[]): string {
-  const curves = runs.filter(({ metrics }) => metrics.length > 0);
-  const all = curves.flatMap(({ metrics }) => metrics);
-  if (all.length === 0) return '';
-  const right = Math.max(...all.map(({ tokens }) => tokens));
-  const low = Math.min(...all.map(({ loss }) => loss));
-  const high = Math.max(...all.map(({ loss }) => loss));
-  const x = (tokens: number) => (45 + (tokens / right) * 635).toFixed(1);
-  const y = (loss: number) => (15 + ((high - loss) / (high - low || 1)) * 250).toFixed(1);
-  const colour = (run: ReportedRun) => COLOURS[runs.indexOf(run) % COLOURS.length];
-  const lines = curves.map(
-    (run) =>
-      `<polyline fill="none" stroke="${colour(run)}" stroke-width="1.5" points="${run.metrics.map(({ tokens, loss }) => `${x(tokens)},${y(loss)}`).join(' ')}"/>`,
-  );
-  const marks = [low, (low + high) / 2, high].map((loss) => `<text x="4" y="${Number(y(loss)) + 4}">${loss.toFixed(2)}</text>`);
-  const keys = curves.map((run, i) => `<text x="520" y="${30 + i * 18}" fill="${colour(run)}">${escapeHtml(run.label)}</text>`);
-  return `<svg viewBox="0 0 700 295" role="img" aria-label="training loss by tokens"><style>text{font:12px system-ui,sans-serif}</style><rect width="700" height="295" fill="white"/>${lines.join('')}${marks.join('')}${keys.join('')}<text x="45" y="288">0</text><text x="600" y="288">${format(right)} tokens</text></svg>`;
+/** The training loss of every run by its tokens. */
+function lossChart(runs: readonly ReportedRun[]): Html {
+  return lineChart({
+    title: 'Training loss by tokens',
+    x: { label: 'training tokens', from: 0 },
+    y: { label: 'loss, nats' },
+    series: runs.map(({ label, metrics }) => ({ label, points: metrics.map(({ tokens, loss }) => [tokens, loss]) })),
+  });
 }
 
 /** Loss per match length, one column per run that was evaluated with matches. */
-function lengthTable(runs: readonly ReportedRun[]): string {
+function lengthTable(runs: readonly ReportedRun[]): Html | undefined {
   const grouped = runs.flatMap(({ label, evaluation }) =>
     evaluation !== undefined && Object.keys(evaluation.byLength).length > 1 ? [{ label, evaluation }] : [],
   );
-  if (grouped.length === 0) return '';
+  if (grouped.length === 0) return undefined;
   const [{ evaluation: first }] = grouped;
   const rows = Object.entries(first.byLength).map(([length, { count }]) => [
     length === '1' ? 'none' : length,
@@ -93,33 +74,26 @@ function lengthTable(runs: readonly ReportedRun[]): string {
       return group === undefined ? '' : (group.loss / group.count).toFixed(3);
     }),
   ]);
-  return `<h2>Loss by length of the longest f-gram</h2>${htmlTable([['length', 'positions', ...grouped.map(({ label }) => label)], ...rows])}
+  return html`<h2>Loss by length of the longest f-gram</h2>
+${table({ caption: 'Held-out loss in nats', head: ['length', 'positions', ...grouped.map(({ label }) => label)], rows })}
 <p>Hit rate: ${(100 * hitRateOf(first)).toFixed(1)}% of held-out positions.</p>`;
 }
 
-function sampleOf({ label, evaluation }: ReportedRun): string {
-  if (evaluation === undefined) return '';
-  const text = evaluation.sample
-    .map(({ text: token, length }) =>
-      length > 1
-        ? `<span class="n${Math.min(length, 4)}" title="f-gram of ${length} tokens">${escapeHtml(token)}</span>`
-        : escapeHtml(token),
-    )
-    .join('');
-  return `<h3>${escapeHtml(label)}</h3><p class="sample">${text}</p>`;
+function sampleOf({ label, evaluation }: ReportedRun): Html | undefined {
+  if (evaluation === undefined) return undefined;
+  const text = evaluation.sample.map(({ text: token, length }) =>
+    length > 1 ? html`<span class="n${Math.min(length, 4)}" title="f-gram of ${length} tokens">${token}</span>` : token,
+  );
+  return html`<h3>${label}</h3><p class="sample">${text}</p>`;
 }
 
 export function renderReport({ title, lead, runs }: Report): string {
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}.sample{white-space:pre-wrap}.n2{background:#fff3e0}.n3{background:#ffddb0}.n4{background:#ffbf70}</style>
-<h1>${escapeHtml(title)}</h1>
-${lead.map((text) => `<p>${escapeHtml(text)}</p>`).join('\n')}
-${htmlTable(tableRows(runs))}
-<h2>Training loss</h2>${chart(runs)}
-${lengthTable(runs)}
-<h2>Samples</h2>${runs.map(sampleOf).join('\n')}
-<p>Marked: the last token of a matched f-gram; the darker, the longer.</p>
-</html>
-`;
+  const [[, ...labels], ...rows] = tableRows(runs);
+  return page(title, [
+    lead.map((text) => html`<p>${text}</p>`),
+    table({ caption: 'What each costs and reaches', head: ['figure', ...labels], rows }),
+    html`<h2>Training loss</h2><figure>${lossChart(runs)}</figure>`,
+    lengthTable(runs),
+    html`<h2>Samples</h2>${runs.map(sampleOf)}<p class="note">Marked: the last token of a matched f-gram; the darker, the longer.</p>`,
+  ]);
 }

@@ -1,6 +1,6 @@
 /** What kind of text an f-gram is, by a rule on its decoded characters. */
 
-export const FGRAM_CLASSES = ['words', 'code', 'numbers', 'white space', 'other'] as const;
+export const FGRAM_CLASSES = ['words', 'code', 'numbers', 'punctuation', 'white space', 'other'] as const;
 export type FgramClass = (typeof FGRAM_CLASSES)[number];
 
 const WHITE_SPACE = /^\s+$/u;
@@ -8,13 +8,15 @@ const WHITE_SPACE = /^\s+$/u;
 const NUMBERS = /^(?=.*\p{N})[\p{N}\s\p{Sc}.,:;%‰/()+\-–−'’]+$/su;
 /** A character that prose does without, or a few that prose does not join: `f(`, `self.x`, `getName`, `::`, a deeply indented line. */
 const CODE = /[{}[\]<>=_\\|^~`#@$*+]|;\s*\n|\/\/|\/\*|&&|::|->|\(\)|\p{L}\(|\p{Ll}{2}\.\p{Ll}|\)\.\p{L}|\p{Ll}{3}\p{Lu}|(?: {4}|\t)\s*\S/u;
+const PUNCTUATION = /^[\s\p{P}]+$/u;
 /** Letters of any script, digits, blanks and punctuation. */
 const WORDS = /^[\p{L}\p{M}\p{N}\s\p{P}]+$/u;
 
-/** The first that holds: white space alone; numbers; code; words. Other is what is left, such as symbols and halves of characters. */
+/** The first that holds: white space alone, numbers, code, punctuation, words. Other is what is left: symbols, halves of characters. */
 export function classOf(text: string): FgramClass {
   if (WHITE_SPACE.test(text)) return 'white space';
   if (NUMBERS.test(text)) return 'numbers';
   if (CODE.test(text)) return 'code';
+  if (PUNCTUATION.test(text)) return 'punctuation';
   return WORDS.test(text) ? 'words' : 'other';
 }

@@ -113,6 +113,7 @@ describe('classOf', () => {
       ['return x;\n', 'self.name', 'f(x', '});', 'getName', 'a_b', ' = ', 'x[0]', '->', 'std::', '\n    return', '\tif', '// ', 'a = b'],
     ],
     ['numbers', ['1999', ' 1,000', '$20', '12:30', '3.14 ', '(50%)', '1990–1999']],
+    ['punctuation', ['. ', ',” ', ' — ', ').\n']],
     ['white space', [' ', '\n\n', '\t', '    ', '\u00a0 ']],
     ['other', ['', '\ufffd\ufffd', '→ ', '☃', 'a ☃']],
   ])('%s', (name, texts) => {

@@ -1,0 +1,47 @@
+/** From a set and its dataset to the statistics and the page. */
+import path from 'node:path';
+import { publishBytes } from '@sconelm/artifact';
+import type { Progress } from '@sconelm/cli-kit';
+import { type Dataset, type FgramSet, type FgramStatistics, fgramStatistics } from '@sconelm/ngram-miner';
+import { TrainError } from '../errors.js';
+import { statisticsPage } from './render-statistics.js';
+
+export interface FgramReport {
+  readonly set: FgramSet;
+  readonly data: Dataset;
+  /** Where the set was opened: it names the page. */
+  readonly directory: string;
+  /** Where the page is written. */
+  readonly file?: string;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Held-out tokens that are matched at once. */
+const CHUNK = 1 << 18;
+
+/** @returns the statistics and the page's path @throws {TrainError} TRAIN_DATA if the set is of another vocabulary */
+export async function reportFgrams({ set, data, directory, file, progress, signal }: FgramReport) {
+  const { tokenizer, heldout } = data;
+  if (set.vocabSize !== tokenizer.vocabSize) {
+    throw new TrainError(
+      'TRAIN_DATA',
+      `${directory} was mined from ${set.vocabSize} tokens, the dataset has ${tokenizer.vocabSize}`,
+      'Give the dataset that the f-grams were mined from.',
+    );
+  }
+  const statistics: FgramStatistics = await fgramStatistics(set, {
+    tokenizer,
+    boundary: tokenizer.endOfText,
+    heldout: chunksOf(heldout.tokens),
+    signal,
+    onProgress: (done) => progress.update('matching held-out text', { done, total: heldout.tokens.length, unit: 'tokens' }),
+  });
+  const target = path.resolve(file ?? path.join(directory, 'report.html'));
+  await publishBytes(target, statisticsPage(`F-grams: ${path.basename(path.resolve(directory))}`, statistics));
+  return { statistics, file: target };
+}
+
+function* chunksOf(tokens: Uint16Array | Uint32Array) {
+  for (let at = 0; at < tokens.length; at += CHUNK) yield tokens.subarray(at, at + CHUNK);
+}

@@ -1,0 +1,57 @@
+/** What `mine --report` and `fgrams` say of a set, through the built commands. */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fgramStatisticsSchema, openDataset, openFgrams } from '@sconelm/ngram-miner';
+import { describe, expect, it } from 'vitest';
+import { commandsInFolder } from './command.js';
+
+const { folder, command } = commandsInFolder();
+const at = (...names: string[]) => path.join(folder, ...names);
+
+describe('the statistics of a set', () => {
+  it('are printed and plotted, by mine --report and by fgrams', async () => {
+    const lines = (first: number) =>
+      Array.from(
+        { length: 400 },
+        (_, i) => `  if (x_${(first + i) % 7}) { return 1${i % 5}; } <script>alert(1)</script>\nThe cat sat on the mat.\n\n\n`,
+      );
+    writeFileSync(at('train.txt'), lines(0).join(''));
+    writeFileSync(at('heldout.txt'), lines(3).slice(0, 50).join(''));
+    const prepare = ['prepare', '--text', 'train.txt', '--heldout-text', 'heldout.txt', '--vocab-size', '300'];
+    expect(await command('train', prepare)).toMatchObject({ code: 0 });
+    const mined = await command('train', ['mine', '--max-length', '5', '--report', '--json']);
+    expect(mined).toMatchObject({ code: 0 });
+    const { size, statistics, file } = JSON.parse(mined.out);
+    expect(file).toBe(at('fgrams/report.html'));
+    const { byLength, heldout, classes } = fgramStatisticsSchema.parse(statistics);
+    expect(byLength.reduce((sum, { fgrams }) => sum + fgrams, 0)).toBe(size);
+    expect(heldout).toMatchObject({ tokens: (await openDataset(at('data'))).heldout.tokens.length, hitRate: expect.any(Number) });
+    expect(heldout!.hitRate).toBeGreaterThan(0.8);
+    const set = await openFgrams(at('fgrams'));
+    for (const { top } of classes.byClass) for (const { id, count } of top) expect(set.countOf(id)).toBe(count);
+    const page = readFileSync(file, 'utf8');
+    expect(page).toMatch(/Hit rate by length/);
+    expect(page).not.toMatch(/<script|https?:/);
+
+    rmSync(file);
+    const again = await command('train', ['fgrams', '--json', '--file', 'page.html']);
+    expect(JSON.parse(again.out)).toEqual({ statistics, file: at('page.html') });
+    expect(readFileSync(at('page.html'), 'utf8')).toBe(page);
+    expect(existsSync(file)).toBe(false);
+    const text = await command('train', ['fgrams']);
+    expect(text).toMatchObject({ code: 0, out: expect.stringMatching(/^2 tokens +\d/m) });
+    expect(text.out).toMatch(/^code: [\d,]+; /m);
+  });
+
+  it('are of the data that the set was mined from', async () => {
+    await command('train', ['prepare', '--text', 'train.txt', '--vocab-size', '290', '--directory', 'other']);
+    expect(await command('train', ['fgrams', '--data', 'other'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('fgrams was mined from 300 tokens, the dataset has 290'),
+    });
+    expect(await command('train', ['fgrams', '--directory', 'nowhere'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('nowhere'),
+    });
+  });
+});
