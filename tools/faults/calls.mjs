@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
  * @typedef {{ readonly op: string, readonly path: string, readonly to?: string, readonly fd?: number, readonly writes: boolean }} Call
  */
 /**
- * What happens to a call instead: it fails with an error, or only a part of its bytes is written.
+ * What happens to a call instead: it fails with an error, or only a part of its bytes is written or read.
  * @typedef {{ readonly error: Error } | { readonly short: true }} Disturbance
  */
 /**
@@ -112,27 +112,35 @@ function describe(op, args) {
 }
 
 /**
- * The arguments that write about half of the bytes; undefined if the call cannot be done by half.
+ * The arguments that write or read about half of the bytes; undefined if the call cannot be done by half.
  * @param {string} op @param {unknown[]} args @returns {unknown[] | undefined}
  */
 function halved(op, args) {
   const [target, data, ...rest] = args;
-  if (op === 'writev' && Array.isArray(data)) {
-    const whole = Buffer.concat(data);
-    return [target, [whole.subarray(0, Math.ceil(whole.length / 2))], ...rest];
+  if (op === 'writev' || op === 'readv') {
+    const [first, ...others] = /** @type {Uint8Array[]} */ (data);
+    return [target, others.length > 0 ? [first] : [first.subarray(0, Math.ceil(first.length / 2))], ...rest];
   }
-  const bytes = typeof data === 'string' ? Buffer.from(data) : ArrayBuffer.isView(data) ? data : undefined;
-  if (bytes === undefined) return undefined;
-  const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (op !== 'write') return [target, view.subarray(0, view.length >> 1), ...rest];
-  if (typeof data === 'string') return [target, view, 0, Math.ceil(view.length / 2), rest[0]];
-  const options = /** @type {{ offset?: number, length?: number, position?: number } | undefined} */ (
-    typeof rest[0] === 'object' && rest[0] !== null ? rest[0] : undefined
+  if (typeof data === 'string') {
+    const bytes = Buffer.from(data);
+    return op === 'write'
+      ? [target, bytes, 0, Math.ceil(bytes.length / 2), rest[0]]
+      : [target, bytes.subarray(0, bytes.length >> 1), ...rest];
+  }
+  const options = /** @type {{ buffer?: Uint8Array, offset?: number, length?: number, position?: number } | undefined} */ (
+    [data, rest[0]].find((value) => typeof value === 'object' && value !== null && !ArrayBuffer.isView(value))
   );
-  const [offset = 0, length = view.length - Number(offset), position] = options
+  const buffer = ArrayBuffer.isView(data) ? data : options?.buffer;
+  if (buffer === undefined) return undefined;
+  if (op !== 'write' && op !== 'read') {
+    const view = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+    return [target, view.subarray(0, view.length >> 1), ...rest];
+  }
+  const [offset, length, position] = options
     ? [options.offset, options.length, options.position]
     : /** @type {(number | undefined)[]} */ (rest);
-  return [target, data, offset ?? 0, Math.ceil((length ?? view.length) / 2), position];
+  const all = length ?? buffer.byteLength - (offset ?? 0);
+  return [target, buffer, offset ?? 0, Math.ceil(all / 2), position ?? null];
 }
 
 /**

@@ -47,7 +47,7 @@ describe('a call that fails', () => {
 
   test('passes a writer without a mistake, in which every call was let fail', async () => {
     const tried = await failing((folder) => typed(() => publish(folder)));
-    expect(tried).toEqual({ EIO: 8, ENOSPC: 5, EMFILE: 2, 'short write': 0 }); // open, write, sync, close, rename, open, sync, close
+    expect(tried).toEqual({ EIO: 8, ENOSPC: 5, EMFILE: 2, 'short write': 0, 'short read': 0 }); // open, write, sync, close, rename, open, sync, close
   });
   test('finds a file written in place', async () => {
     await expect(failing((folder) => typed(() => writeFile(target(folder), content('new'))))).rejects.toThrow(

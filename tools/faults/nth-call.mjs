@@ -10,10 +10,10 @@ import { expectOldOrNew, expectResumable, flawOf, undisturbed } from './writer.m
 import './workers.mjs';
 
 /** @typedef {import('./calls.mjs').Call} Call */
-/** @typedef {'EIO' | 'ENOSPC' | 'EMFILE' | 'short write'} Fault */
+/** @typedef {'EIO' | 'ENOSPC' | 'EMFILE' | 'short write' | 'short read'} Fault */
 
 /** @type {readonly Fault[]} */
-export const allFaults = ['EIO', 'ENOSPC', 'EMFILE', 'short write'];
+export const allFaults = ['EIO', 'ENOSPC', 'EMFILE', 'short write', 'short read'];
 
 const texts = { EIO: 'i/o error', ENOSPC: 'no space left on device', EMFILE: 'too many open files' };
 const errnos = { EIO: -5, ENOSPC: -28, EMFILE: -24 };
@@ -27,12 +27,13 @@ export function canBefall(fault, call) {
   if (fault === 'EMFILE') return opens.has(call.op) && call.fd === undefined;
   if (fault === 'ENOSPC') return takesSpace.has(call.op) || (call.op === 'open' && call.writes);
   if (fault === 'short write') return call.op === 'write' || call.op === 'writev';
+  if (fault === 'short read') return call.op === 'read' || call.op === 'readv';
   return true;
 }
 
 /** @param {Fault} fault @param {Call} call @returns {import('./calls.mjs').Disturbance} */
 export function disturbanceOf(fault, call) {
-  if (fault === 'short write') return { short: true };
+  if (fault === 'short write' || fault === 'short read') return { short: true };
   const message = `${fault}: ${texts[fault]}, ${call.op} '${call.path}'${call.to === undefined ? '' : ` -> '${call.to}'`}`;
   return { error: Object.assign(new Error(message), { errno: errnos[fault], code: fault, syscall: call.op, path: call.path }) };
 }
@@ -113,7 +114,7 @@ function tryOnce(writer, expected, fault, at) {
       befallen &&
       `${befallen.op} ${befallen.path.slice(folder.length + 1)}${befallen.to === undefined ? '' : ` -> ${befallen.to.slice(folder.length + 1)}`}`;
     try {
-      if (fault === 'short write' && failure) throw new Error('a short write is no error', { cause: failure.error });
+      if (fault.startsWith('short') && failure) throw new Error(`a ${fault} is no error`, { cause: failure.error });
       const flaw = failure && flawOf(failure.error);
       if (flaw !== undefined) throw new Error(flaw);
       // Streams close what they had open a moment after they told the error.

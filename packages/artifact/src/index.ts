@@ -11,4 +11,13 @@ export {
 } from './errors.js';
 export { acquireLock, type Lock } from './lock.js';
 export { type ManifestForm, readManifest, writeManifest } from './manifest.js';
-export { makeDirectory, promoteDirectory, publishBytes, publishDirectory, publishFile, settleDirectory, syncDirectory } from './publish.js';
+export {
+  makeDirectory,
+  promoteDirectory,
+  publishBytes,
+  publishDirectory,
+  publishFile,
+  removeDirectory,
+  settleDirectory,
+  syncDirectory,
+} from './publish.js';

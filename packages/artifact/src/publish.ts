@@ -138,6 +138,18 @@ async function syncTree(directory: string): Promise<void> {
   await syncDirectory(directory);
 }
 
+/**
+ * Removes a folder and all that is in it: gone at once, or, whenever the process or the power dies, still whole.
+ * @throws {ArtifactError} ARTIFACT_IO
+ */
+export async function removeDirectory(path: string): Promise<void> {
+  const target = resolve(path);
+  await withArtifactErrors(target, async () => {
+    if (await exists(dirname(target))) await removeLeftovers(target);
+    await discard(target, target);
+  });
+}
+
 /** Makes a folder and its missing parents, their names durable. */
 export async function makeDirectory(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true });
@@ -165,5 +177,6 @@ async function discard(path: string, target: string): Promise<void> {
   if (!(await exists(path))) return;
   const aside = asideOf(target);
   await rename(path, aside);
+  await syncDirectory(dirname(target));
   await rm(aside, { force: true, recursive: true });
 }

@@ -1,9 +1,19 @@
 /** `file:DIR`: one file of rows, published by rename; a writer that was killed goes on from its journal. */
 import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
-import { acquireLock, type Lock, promoteDirectory, readManifest, settleDirectory, writeManifest } from '@sconelm/artifact';
+import { type FileHandle, open } from 'node:fs/promises';
+import {
+  acquireLock,
+  type Lock,
+  makeDirectory,
+  promoteDirectory,
+  readManifest,
+  removeDirectory,
+  settleDirectory,
+  syncDirectory,
+  writeManifest,
+} from '@sconelm/artifact';
 import { defineBackend, type RowSink } from '../backend.js';
-import { StoreMismatchError, withStoreErrors } from '../errors.js';
+import { CorruptStoreError, StoreMismatchError, withStoreErrors } from '../errors.js';
 import { descriptionSchema, differenceOf, type StoreDescription, type StoreManifest } from '../manifest.js';
 import { rowBytesOf } from '../row-dtype.js';
 import { runLength } from '../row-order.js';
@@ -23,11 +33,14 @@ export const fileBackend = defineBackend({
       try {
         await settleDirectory(layout.directory);
         await expectStoreOrNothing(layout);
-        if (restart) await rm(layout.partial, { recursive: true, force: true });
+        if (restart) await removeDirectory(layout.partial);
         await begin(layout, description);
         const written = new RowSet(description.rows);
-        const journal = await Journal.open(layout.journal, written);
-        const file = await open(layout.partialRows, existsSync(layout.partialRows) ? 'r+' : 'w+');
+        const file = await open(layout.partialRows, 'r+');
+        const journal = await Journal.open(layout.journal, written).catch(async (error: unknown) => {
+          await file.close();
+          throw error;
+        });
         return new FileSink({ layout, lock, journal, file, written, rowBytes: rowBytesOf(description.dtype, description.width) });
       } catch (error) {
         await lock.release();
@@ -42,8 +55,9 @@ export const fileBackend = defineBackend({
       const lock = await acquireLock(layout.lock);
       try {
         await expectStoreOrNothing(layout);
-        await rm(layout.partial, { recursive: true, force: true });
-        await rm(layout.directory, { recursive: true, force: true });
+        await settleDirectory(layout.directory);
+        await removeDirectory(layout.partial);
+        await removeDirectory(layout.directory);
       } finally {
         await lock.release();
       }
@@ -53,7 +67,8 @@ export const fileBackend = defineBackend({
 
 /** Makes the unfinished store's folder, or checks that the one there is of the same description. */
 async function begin(layout: FileLayout, description: StoreDescription): Promise<void> {
-  if (existsSync(layout.description)) {
+  // The rows are made last and go first, when they are published: without them there is nothing to go on with.
+  if (existsSync(layout.partialRows)) {
     const found = await readManifest(layout.description, { ...descriptionHead, schema: descriptionSchema });
     const difference = differenceOf(found, description);
     if (difference === undefined) return;
@@ -62,9 +77,13 @@ async function begin(layout: FileLayout, description: StoreDescription): Promise
       'Create it with restart: true to throw the unfinished one away.',
     );
   }
-  await rm(layout.partial, { recursive: true, force: true });
-  await mkdir(layout.partialDirectory, { recursive: true });
+  await removeDirectory(layout.partial);
+  await makeDirectory(layout.partialDirectory);
   await writeManifest(layout.description, { ...descriptionHead, ...description });
+  await (await open(layout.journal, 'w')).close();
+  await syncDirectory(layout.partial);
+  await (await open(layout.partialRows, 'w')).close();
+  await syncDirectory(layout.partialDirectory);
 }
 
 interface SinkParts {
@@ -119,7 +138,12 @@ class FileSink implements RowSink {
     return withStoreErrors(layout.partialRows, async () => {
       for (let start = 0; start < ids.length; ) {
         const count = runLength(ids, start);
-        await file.read(into, start * rowBytes, count * rowBytes, ids[start] * rowBytes);
+        const bytes = count * rowBytes;
+        for (let done = 0; done < bytes; ) {
+          const { bytesRead } = await file.read(into, start * rowBytes + done, bytes - done, ids[start] * rowBytes + done);
+          if (bytesRead === 0) throw new CorruptStoreError(`${layout.partialRows} ends inside the rows from ${ids[start]} on`);
+          done += bytesRead;
+        }
         start += count;
       }
     });
@@ -131,19 +155,27 @@ class FileSink implements RowSink {
       await writeManifest(layout.partialManifest, { ...manifestHead, ...manifest });
       await this.#closeFiles();
       await promoteDirectory(layout.partialDirectory, layout.directory);
-      await rm(layout.partial, { recursive: true, force: true });
+      await removeDirectory(layout.partial);
     });
   }
 
   async #closeFiles(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    await this.#parts.journal.close();
-    await this.#parts.file.close();
+    try {
+      await this.#parts.journal.close();
+    } finally {
+      await this.#parts.file.close();
+    }
   }
 
-  async close(): Promise<void> {
-    await this.#closeFiles();
-    await this.#parts.lock.release();
+  close(): Promise<void> {
+    return withStoreErrors(this.#parts.layout.partial, async () => {
+      try {
+        await this.#closeFiles();
+      } finally {
+        await this.#parts.lock.release();
+      }
+    });
   }
 }

@@ -28,12 +28,9 @@ export class Journal {
     this.#sequence = sequence;
   }
 
-  /** Opens or creates a journal, brings `rows` up to date with it, and cuts off what does not check. */
+  /** Opens a journal, which may be empty, brings `rows` up to date with it, and cuts off what does not check. */
   static async open(path: string, rows: RowSet): Promise<Journal> {
-    const file = await open(path, 'a').then(async (made) => {
-      await made.close();
-      return open(path, 'r+');
-    });
+    const file = await open(path, 'r+');
     try {
       const { position, sequence } = replay(await file.readFile(), rows);
       await file.truncate(position);

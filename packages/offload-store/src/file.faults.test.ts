@@ -1,0 +1,72 @@
+/** File stores under faults: a writer with every call failing in turn and with the power failing; damaged and replaced files under readers. */
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { forEveryCall, forPowerCuts } from '../../../tools/faults/index.mjs';
+import { createStore, deleteStore, openStore } from './index.js';
+
+const [rows, width] = [24, 64]; // 6 KiB, 12 sectors
+const urlIn = (folder: string) => `file:${join(folder, 'store')}`;
+const descriptionOf = (generation: number) => ({
+  rows,
+  width,
+  dtype: 'f32' as const,
+  binding: { fgrams: 'set', model: `model ${generation}` },
+});
+const rowOf = (id: number, generation: number) => Float32Array.from({ length: width }, (_, column) => id * 1000 + column + generation / 2);
+
+/** Goes on with what is there, a few rows a call, and publishes. `again` writes some rows twice. */
+async function fill(folder: string, generation: number, { again = false } = {}): Promise<void> {
+  await using writer = await createStore(urlIn(folder), descriptionOf(generation));
+  for (let id = writer.nextMissing(); id !== -1; id = writer.nextMissing(id)) {
+    const ids = Uint32Array.from([id + 3, id, id + 1].filter((row) => row < rows && !writer.has(row)));
+    await writer.write(ids, Float32Array.from([...ids].flatMap((row) => [...rowOf(row, again ? 0 : generation)])));
+    if (again) await writer.write(ids, Float32Array.from([...ids].flatMap((row) => [...rowOf(row, generation)])));
+  }
+  await writer.publish();
+}
+
+async function read(folder: string): Promise<unknown> {
+  let store: Awaited<ReturnType<typeof openStore>>;
+  try {
+    store = await openStore(urlIn(folder));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'STORE_MISSING') return 'absent';
+    throw error;
+  }
+  try {
+    const into = new Float32Array(rows * width);
+    await store.read(
+      Uint32Array.from({ length: rows }, (_, id) => id),
+      into,
+    );
+    await store.verify();
+    return { model: store.manifest.binding.model, rows: into };
+  } finally {
+    await store.close();
+  }
+}
+
+const writers = {
+  'a new store': { read, write: (folder: string) => fill(folder, 1) },
+  'a store in the place of an older one': {
+    setUp: (folder: string) => fill(folder, 1),
+    read,
+    write: (folder: string) => fill(folder, 2),
+  },
+  'deleting a store': {
+    setUp: (folder: string) => fill(folder, 1),
+    read,
+    write: (folder: string) => deleteStore(urlIn(folder)),
+  },
+};
+
+describe.each(Object.entries(writers))('%s', (_name, writer) => {
+  test('survives every call failing', async () => {
+    const tried = await forEveryCall<unknown>(writer);
+    expect(tried.EIO).toBeGreaterThan(5);
+  });
+  test('survives power cuts', async () => {
+    const seen = await forPowerCuts<unknown>(writer);
+    expect(Math.min(seen.old, seen.new)).toBeGreaterThan(0);
+  });
+});
