@@ -5,7 +5,7 @@ export type { StoreBinding, StoreDescription, StoreManifest } from './manifest.j
 export type { StoreMetrics } from './metrics.js';
 export type { ReadOptions, RowStore } from './reader.js';
 export { registerBackend } from './registry.js';
-export type { RowDtype } from './row-dtype.js';
+export { type RowDtype, rowDtypes } from './row-dtype.js';
 export { RowSet } from './row-set.js';
 export { type CreateOptions, createStore, deleteStore, type OpenOptions, openStore } from './store.js';
 export type { RowWriter } from './writer.js';

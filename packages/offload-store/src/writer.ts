@@ -47,7 +47,7 @@ export class RowWriter implements AsyncDisposable {
    * Writes rows; a row written again is replaced, of repeats within a call the last counts.
    * @param ids [n], any order
    * @param rows [n, width]; ids and rows must stay unchanged until the promise settles
-   * @throws {StoreError} STORE_ARGUMENT: an id out of range, wrong lengths, a finite value beyond f16 (none of the call's rows is
+   * @throws {StoreError} STORE_ARGUMENT: an id out of range, wrong lengths, a value that the dtype cannot hold (none of the call's rows is
    *   then written); STORE_DISK_FULL; STORE_IO; STORE_CLOSED
    */
   write(ids: Uint32Array, rows: Float32Array): Promise<void> {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { defineCommand } from '@sconelm/cli-kit';
 import { openModel, runPaths } from '@sconelm/fgram-model';
 import { openFgrams } from '@sconelm/ngram-miner';
+import { rowDtypes } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { precomputeRun } from '../run/precompute-run.js';
@@ -14,7 +15,7 @@ export const precomputeCommand = defineCommand({
   config: z.strictObject({
     run: z.string().default('runs/scone').describe('a trained run'),
     store: z.string().optional().describe('URL of the store (default: rows in the run’s folder)'),
-    rowDtype: z.enum(['f32', 'f16']).default('f32').describe('form of the rows'),
+    rowDtype: z.enum(rowDtypes).default('f32').describe('form of the rows: f32, f16, bf16, int8 or int4'),
   }),
   run: async ({ config, progress, signal, output }) => {
     const directory = path.resolve(config.run);
