@@ -7,6 +7,7 @@ export type MinerErrorCode =
   | 'TOKENIZER_UNSUPPORTED'
   | 'TOKENIZER_BOUNDARY'
   | 'FGRAMS_CORRUPT'
+  | 'FGRAMS_LIMIT'
   | 'DATASET_CORRUPT'
   | 'MINE_OPTION';
 
