@@ -17,7 +17,7 @@ describe('the statistics of a set', () => {
       );
     writeFileSync(at('train.txt'), lines(0).join(''));
     writeFileSync(at('heldout.txt'), lines(3).slice(0, 50).join(''));
-    const prepare = ['prepare', '--text', 'train.txt', '--heldout-text', 'heldout.txt', '--vocab-size', '300'];
+    const prepare = ['prepare', '--text', 'train.txt', '--heldout-text', 'heldout.txt', '--train-tokenizer', '300'];
     expect(await command('train', prepare)).toMatchObject({ code: 0 });
     const mined = await command('train', ['mine', '--max-length', '5', '--report', '--json']);
     expect(mined).toMatchObject({ code: 0 });
@@ -25,7 +25,7 @@ describe('the statistics of a set', () => {
     expect(file).toBe(at('fgrams/report.html'));
     const { byLength, heldout, classes } = fgramStatisticsSchema.parse(statistics);
     expect(byLength.reduce((sum, { fgrams }) => sum + fgrams, 0)).toBe(size);
-    expect(heldout).toMatchObject({ tokens: (await openDataset(at('data'))).heldout.tokens.length, hitRate: expect.any(Number) });
+    expect(heldout).toMatchObject({ tokens: (await openDataset(at('data'))).heldout.tokenCount, hitRate: expect.any(Number) });
     expect(heldout!.hitRate).toBeGreaterThan(0.8);
     const set = await openFgrams(at('fgrams'));
     for (const { top } of classes.byClass) for (const { id, count } of top) expect(set.countOf(id)).toBe(count);
@@ -44,7 +44,7 @@ describe('the statistics of a set', () => {
   });
 
   it('are of the data that the set was mined from', async () => {
-    await command('train', ['prepare', '--text', 'train.txt', '--vocab-size', '290', '--directory', 'other']);
+    await command('train', ['prepare', '--text', 'train.txt', '--train-tokenizer', '290', '--directory', 'other']);
     expect(await command('train', ['fgrams', '--data', 'other'])).toMatchObject({
       code: 1,
       err: expect.stringContaining('fgrams was mined from 300 tokens, the dataset has 290'),

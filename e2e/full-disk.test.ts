@@ -25,7 +25,7 @@ it('stops prepare, mine, run and precompute with a remedy; with room again, the 
   skip(!isMounted, `a small disk cannot be mounted here: ${mounted.stderr ?? mounted.error}`);
   writeFileSync(path.join(folder, 'own.txt'), 'The cat sat on the mat, and the dog ran to the river. '.repeat(4000));
   const commands = [
-    { args: ['prepare', '--text', 'own.txt', '--vocab-size', '290', '--directory', 'disk/data'], room: 30_000 },
+    { args: ['prepare', '--text', 'own.txt', '--train-tokenizer', '290', '--directory', 'disk/data'], room: 30_000 },
     { args: ['mine', '--data', 'disk/data', '--directory', 'disk/fgrams'], room: 2_000 },
     {
       args: [

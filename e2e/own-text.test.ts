@@ -21,7 +21,7 @@ describe('a text of one’s own', () => {
   it('is prepared, mined, trained on, precomputed, evaluated and reported', async () => {
     const text = story(3000);
     writeFileSync(at('own.txt'), text);
-    const prepared = await command('train', ['prepare', '--text', 'own.txt', '--vocab-size', '300', '--json']);
+    const prepared = await command('train', ['prepare', '--text', 'own.txt', '--train-tokenizer', '300', '--json']);
     expect(prepared).toMatchObject({ code: 0 });
     const { train, heldout } = JSON.parse(prepared.out);
     expect(train.bytes + heldout.bytes).toBe(Buffer.byteLength(text));
@@ -72,7 +72,7 @@ describe('a text of one’s own', () => {
       code: 1,
       err: expect.stringContaining('nowhere'),
     });
-    await command('train', ['prepare', '--text', 'own.txt', '--vocab-size', '290', '--directory', 'data-290']);
+    await command('train', ['prepare', '--text', 'own.txt', '--train-tokenizer', '290', '--directory', 'data-290']);
     expect(await command('train', ['run', '--data', 'data-290'])).toMatchObject({
       code: 1,
       err: expect.stringContaining('Mine the f-grams'),
@@ -111,9 +111,9 @@ describe('a text of one’s own', () => {
     const cases = [
       ['missing.txt', 'cannot be read'],
       ['empty.txt', 'has no text'],
-      ['binary.txt', 'byte 1 is zero'],
+      ['binary.txt', 'byte 1: the byte is zero'],
       ['latin1.txt', 'not UTF-8'],
-      ['bad.jsonl', 'line 2'],
+      ['bad.jsonl', 'byte 17'],
     ];
     for (const [file, message] of cases) {
       expect(await command('train', ['prepare', '--text', file, '--directory', 'bad']), file).toMatchObject({
@@ -123,7 +123,7 @@ describe('a text of one’s own', () => {
     }
     expect(existsSync(at('bad'))).toBe(false);
     writeFileSync(at('short.txt'), 'Too short.');
-    await command('train', ['prepare', '--text', 'short.txt', '--directory', 'short', '--vocab-size', '260']);
+    await command('train', ['prepare', '--text', 'short.txt', '--directory', 'short', '--train-tokenizer', '260']);
     expect(await command('train', ['run', '--data', 'short', '--plain', '--directory', 'runs/short'])).toMatchObject({
       code: 1,
       err: expect.stringContaining('fewer than one window'),

@@ -4,11 +4,14 @@ export type MinerErrorCode =
   | 'TEXT_EMPTY'
   | 'TEXT_NOT_UTF8'
   | 'TEXT_FORMAT'
+  | 'TEXT_TOO_LARGE'
+  | 'TEXT_CHANGED'
   | 'TOKENIZER_UNSUPPORTED'
   | 'TOKENIZER_BOUNDARY'
   | 'FGRAMS_CORRUPT'
-  | 'FGRAMS_LIMIT'
   | 'DATASET_CORRUPT'
+  | 'SHARDS_INVALID'
+  | 'PREPARE_OPTION'
   | 'MINE_OPTION';
 
 export class MinerError extends Error {

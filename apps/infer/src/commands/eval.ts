@@ -15,10 +15,11 @@ export const evalCommand = defineCommand({
   config: z.strictObject({
     run: z.string().default('runs/quickstart/scone').describe('a trained run'),
     store: z.string().optional().describe('URL of its store (default: rows in the run’s folder)'),
-    text: z.array(z.string()).min(1).describe('files: .txt or .jsonl, also .gz'),
+    text: z.array(z.string()).min(1).describe('files or folders: .txt, .jsonl (also .gz, .zst), .parquet'),
   }),
   run: async ({ config, progress, signal, output }) => {
-    const documents = await readDocuments(config.text);
+    const documents: string[] = [];
+    for await (const { text } of readDocuments(config.text)) documents.push(text);
     using device = await openDevice();
     await using run = await openRun(device, path.resolve(config.run), config.store);
     const { model, tokenizer, fgrams } = run;

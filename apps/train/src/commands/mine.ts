@@ -23,7 +23,7 @@ export const mineCommand = defineCommand({
   run: async ({ config, progress, signal, output }) => {
     const data = await openDataset(config.data);
     const { train, tokenizer } = data;
-    const set = await mine(train.tokens, {
+    const set = await mine(await train.load(), {
       ...config,
       vocabSize: tokenizer.vocabSize,
       boundary: tokenizer.endOfText,

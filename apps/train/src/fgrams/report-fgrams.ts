@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { publishBytes } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
-import { type Dataset, type FgramSet, type FgramStatistics, fgramStatistics } from '@sconelm/ngram-miner';
+import { type Dataset, type FgramSet, type FgramStatistics, fgramStatistics, readTokens } from '@sconelm/ngram-miner';
 import { TrainError } from '../errors.js';
 import { statisticsPage } from './render-statistics.js';
 
@@ -17,9 +17,6 @@ export interface FgramReport {
   readonly signal: AbortSignal;
 }
 
-/** Held-out tokens that are matched at once. */
-const CHUNK = 1 << 18;
-
 /** @returns the statistics and the page's path @throws {TrainError} TRAIN_DATA if the set is of another vocabulary */
 export async function reportFgrams({ set, data, directory, file, progress, signal }: FgramReport) {
   const { tokenizer, heldout } = data;
@@ -33,15 +30,11 @@ export async function reportFgrams({ set, data, directory, file, progress, signa
   const statistics: FgramStatistics = await fgramStatistics(set, {
     tokenizer,
     boundary: tokenizer.endOfText,
-    heldout: chunksOf(heldout.tokens),
+    heldout: readTokens(heldout.corpus),
     signal,
-    onProgress: (done) => progress.update('matching held-out text', { done, total: heldout.tokens.length, unit: 'tokens' }),
+    onProgress: (done) => progress.update('matching held-out text', { done, total: heldout.tokenCount, unit: 'tokens' }),
   });
   const target = path.resolve(file ?? path.join(directory, 'report.html'));
   await publishBytes(target, statisticsPage(`F-grams: ${path.basename(path.resolve(directory))}`, statistics));
   return { statistics, file: target };
-}
-
-function* chunksOf(tokens: Uint16Array | Uint32Array) {
-  for (let at = 0; at < tokens.length; at += CHUNK) yield tokens.subarray(at, at + CHUNK);
 }

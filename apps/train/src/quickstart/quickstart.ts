@@ -6,16 +6,7 @@ import { publishBytes } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
 import { inferenceFlopsPerToken } from '@sconelm/decoder';
 import { type Model, runPaths } from '@sconelm/fgram-model';
-import {
-  type Dataset,
-  type FgramSet,
-  mine,
-  openDataset,
-  openFgrams,
-  prepareDataset,
-  readDocuments,
-  trainTokenizer,
-} from '@sconelm/ngram-miner';
+import { type Dataset, type FgramSet, mine, openDataset, openFgrams, prepareDataset } from '@sconelm/ngram-miner';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { evaluateRun } from '../run/evaluate-run.js';
 import type { Metrics } from '../run/metrics.js';
@@ -164,24 +155,27 @@ async function startOver(directory: string, config: string, progress: Progress):
 async function prepare({ corpus, signal, progress }: QuickstartOptions, target: string): Promise<Dataset> {
   if (!existsSync(path.join(target, 'dataset.json'))) {
     progress.note('reading the corpus: State of the Union addresses, 1790 to 2020');
-    const [train, heldout] = await Promise.all(
-      ['train', 'heldout'].map((split) => readDocuments([path.join(corpus, `sotu-${split}.jsonl.gz`)])),
-    );
-    progress.note(`training a tokenizer of ${VOCABULARY} entries on ${train.length} documents`);
-    const tokenizer = trainTokenizer(train, { vocabSize: VOCABULARY });
-    const onProgress = (done: number, total: number) => progress.update('encoding', { done, total, unit: 'bytes' });
-    await prepareDataset({ tokenizer, directory: target, train, heldout, signal, onProgress });
+    const file = (split: string) => path.join(corpus, `sotu-${split}.jsonl.gz`);
+    await prepareDataset({
+      directory: target,
+      train: [file('train')],
+      heldout: [file('heldout')],
+      tokenizer: { vocabSize: VOCABULARY },
+      signal,
+      onNote: (text) => progress.note(text),
+      onProgress: ({ bytes, totalBytes }) => progress.update('encoding', { done: bytes, total: totalBytes, unit: 'bytes' }),
+    });
   }
   const data = await openDataset(target);
   progress.note(
-    `data: ${data.train.tokens.length.toLocaleString('en')} training tokens, ${data.heldout.tokens.length.toLocaleString('en')} held out`,
+    `data: ${data.train.tokenCount.toLocaleString('en')} training tokens, ${data.heldout.tokenCount.toLocaleString('en')} held out`,
   );
   return data;
 }
 
 async function mineFgrams({ progress }: QuickstartOptions, { train, tokenizer }: Dataset, target: string): Promise<FgramSet> {
   if (!existsSync(path.join(target, 'fgrams.json'))) {
-    await mine(train.tokens, {
+    await mine(await train.load(), {
       ...FGRAMS,
       vocabSize: tokenizer.vocabSize,
       boundary: tokenizer.endOfText,

@@ -34,7 +34,7 @@ const SAMPLE = 100;
 /** @throws {TrainError} TRAIN_DATA_SHORT; {StoreError} */
 export async function evaluateRun(device: Device, options: EvaluateRunOptions): Promise<RunEvaluation> {
   const { directory, model, data, set, rows, label, progress, signal } = options;
-  const { tokens, bytes } = data.heldout;
+  const tokens = await data.heldout.load();
   const { contextLength } = model.config.decoder;
   if (tokens.length <= contextLength) {
     throw new TrainError(
@@ -58,7 +58,7 @@ export async function evaluateRun(device: Device, options: EvaluateRunOptions): 
     ...summarize({
       config: model.config,
       evaluation,
-      bytesPerToken: bytes / tokens.length,
+      bytesPerToken: data.heldout.bytes / tokens.length,
       trainingTokens: last.tokens,
       nodes: last.nodes,
       msPerToken,

@@ -23,7 +23,7 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
   const { directory, model: config, training, inputs, label, progress, signal } = options;
   const isResumed = await startRun(directory, config, training, inputs);
   const T = config.decoder.contextLength;
-  const { tokens } = inputs.data.train;
+  const tokens = await inputs.data.train.load();
   const lengths = new Uint8Array(tokens.length).fill(1);
   inputs.fgrams?.set.match(tokens, { ids: new Int32Array(tokens.length), lengths, boundary: inputs.data.tokenizer.endOfText });
   const windows = new Windows(tokens, lengths, { T, seed: training.seed });

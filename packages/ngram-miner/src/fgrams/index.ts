@@ -1,4 +1,1 @@
-export { FgramSet, type MatchOptions } from './fgram-set.js';
-export { encodeFgramSet, type FgramManifest } from './format.js';
-export { Matcher } from './matcher.js';
-export type { RankedFgrams } from './ranked.js';
+export { encodeFgrams, type FgramManifest, FgramSet, Matcher } from './fgram-set.js';

@@ -6,6 +6,8 @@ export interface TokenShard {
   readonly tokens: number;
   /** CRC-32 of each block of `blockBytes`, where they are known: a reader checks what it reads. */
   readonly blocks?: readonly number[];
+  /** The file that says of each document where it starts and where it is from, where there is one: `readShardDocuments` reads it. */
+  readonly documents?: string;
 }
 
 /** A document lies whole in one shard, so the order and size of shards change nothing that is counted. */
@@ -18,3 +20,8 @@ export interface TokenCorpus {
   /** The token that opens a document; it belongs to the document's n-grams, and no n-gram reaches over it. */
   readonly boundary: number;
 }
+
+/** Bytes of one token. */
+export const tokenBytes = (dtype: TokenCorpus['dtype']): 2 | 4 => (dtype === 'u16' ? 2 : 4);
+
+export const tokenCountOf = ({ shards }: TokenCorpus): number => shards.reduce((sum, { tokens }) => sum + tokens, 0);

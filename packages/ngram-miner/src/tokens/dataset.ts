@@ -1,20 +1,22 @@
-/** A prepared dataset: the tokenizer and the tokens of each split, every document opened by the end-of-text token. */
-import { readFile } from 'node:fs/promises';
+/** A prepared dataset: the tokenizer, and the tokens of each split on disk, every document opened by the boundary token. */
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { publishBytes, publishDirectory, readManifest, sha256, withArtifactErrors, writeManifest } from '@sconelm/artifact';
+import { readManifest, sha256, withArtifactErrors } from '@sconelm/artifact';
 import { z } from 'zod';
 import { MinerError } from '../errors.js';
 import { Tokenizer } from '../tokenizer/tokenizer.js';
-import type { TokenizerJson } from '../tokenizer/tokenizer-json.js';
-
-export const SPLITS = ['train', 'heldout'] as const;
-export type Split = (typeof SPLITS)[number];
+import { type TokenCorpus, tokenBytes, tokenCountOf } from './corpus.js';
+import { loadTokens, type TokenArray } from './read-tokens.js';
+import type { Split } from './selection.js';
 
 export interface TokenSplit {
-  readonly tokens: Uint16Array | Uint32Array;
+  readonly corpus: TokenCorpus;
+  readonly tokenCount: number;
   readonly documents: number;
   /** UTF-8 bytes of its text. */
   readonly bytes: number;
+  /** All of its tokens in memory. @throws {MinerError} DATASET_CORRUPT */
+  load(): Promise<TokenArray>;
 }
 
 export interface Dataset extends Readonly<Record<Split, TokenSplit>> {
@@ -22,89 +24,84 @@ export interface Dataset extends Readonly<Record<Split, TokenSplit>> {
   readonly tokenizerHash: string;
 }
 
-const splitSchema = z.strictObject({ file: z.string(), tokens: z.int(), documents: z.int(), bytes: z.int(), sha256: z.string() });
-const form = {
+const count = z.int().nonnegative();
+const splitSchema = z.strictObject({
+  tokens: count,
+  documents: count,
+  bytes: count,
+  shards: z.array(
+    z.strictObject({
+      file: z.string().regex(/^[a-z]+-\d{5,}\.bin$/),
+      documentsFile: z.string().regex(/^[a-z]+-\d{5,}\.docs\.jsonl\.gz$/),
+      tokens: count,
+      documents: count,
+      bytes: count,
+      blocks: z.array(count.max(0xffffffff)),
+    }),
+  ),
+});
+
+/** dataset.json */
+export const datasetForm = {
   kind: 'scone-dataset',
-  version: 1,
+  version: 2,
   schema: z.strictObject({
-    vocabSize: z.int(),
+    vocabSize: z.int().positive(),
     dtype: z.enum(['u16', 'u32']),
+    boundary: count,
     tokenizerHash: z.string(),
+    blockBytes: z.int().positive().multipleOf(4),
     train: splitSchema,
     heldout: splitSchema,
+    /** Equal to an earlier document, and left out. */
+    duplicates: count,
+    /** Left out of training because it is held out. */
+    heldoutInTraining: count,
+    /** What could not be read, and the first such places. */
+    skipped: z.strictObject({
+      count,
+      first: z.array(z.strictObject({ file: z.string(), offset: z.int(), code: z.string(), message: z.string() })),
+    }),
   }),
 };
+export type DatasetManifest = z.output<typeof datasetForm.schema>;
 
-export interface PrepareOptions extends Readonly<Record<Split, readonly string[]>> {
-  readonly tokenizer: TokenizerJson;
-  readonly directory: string;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (bytes: number, total: number) => void;
-}
-
-/** Encodes documents and publishes the dataset. Lets the event loop turn after each document. @throws {MinerError | ArtifactError} */
-export async function prepareDataset({ tokenizer: json, directory, signal, onProgress, ...splits }: PrepareOptions): Promise<void> {
-  const tokenizer = Tokenizer.parse(json);
-  const text = JSON.stringify(json);
-  const dtype = tokenizer.vocabSize <= 65_536 ? 'u16' : 'u32';
-  const sizes = SPLITS.map((split) => splits[split].reduce((sum, document) => sum + Buffer.byteLength(document), 0));
-  let done = 0;
-  await publishDirectory(directory, async (aside) => {
-    const described: Record<string, unknown> = {};
-    for (const [i, split] of SPLITS.entries()) {
-      const parts: Uint32Array[] = [];
-      for (const document of splits[split]) {
-        parts.push(new Uint32Array([tokenizer.endOfText]), tokenizer.encode(document));
-        done += Buffer.byteLength(document);
-        onProgress?.(done, sizes[0] + sizes[1]);
-        await new Promise(setImmediate);
-        signal?.throwIfAborted();
-      }
-      const count = parts.reduce((sum, part) => sum + part.length, 0);
-      const tokens = dtype === 'u16' ? new Uint16Array(count) : new Uint32Array(count);
-      let at = 0;
-      for (const part of parts) {
-        tokens.set(part, at);
-        at += part.length;
-      }
-      const bytes = new Uint8Array(tokens.buffer);
-      const file = `${split}-00000.bin`;
-      await publishBytes(path.join(aside, file), bytes);
-      described[split] = { file, tokens: count, documents: splits[split].length, bytes: sizes[i], sha256: sha256(bytes) };
-    }
-    await publishBytes(path.join(aside, 'tokenizer.json'), text);
-    await writeManifest(path.join(aside, 'dataset.json'), {
-      kind: form.kind,
-      version: form.version,
-      vocabSize: tokenizer.vocabSize,
-      dtype,
-      tokenizerHash: sha256(text),
-      ...described,
-    });
-  });
-}
-
-/** @throws {MinerError | ArtifactError} missing, of another version, or corrupt */
+/** @throws {MinerError | ArtifactError} missing, of another version, or corrupt; what the shards hold is checked when it is read */
 export async function openDataset(directory: string): Promise<Dataset> {
-  const manifest = await readManifest(path.join(directory, 'dataset.json'), form);
-  const read = (file: string) => withArtifactErrors(path.join(directory, file), () => readFile(path.join(directory, file)));
-  const expectHash = (file: string, bytes: Uint8Array, hash: string) => {
-    if (sha256(bytes) !== hash)
-      throw new MinerError('DATASET_CORRUPT', `${path.join(directory, file)}: its sha256 is not the manifest's`, 'Prepare the data again.');
-  };
+  const manifest = await readManifest(path.join(directory, 'dataset.json'), datasetForm);
+  const { dtype, vocabSize, boundary, blockBytes, tokenizerHash } = manifest;
+  const tokenizerFile = path.join(directory, 'tokenizer.json');
+  const json = await withArtifactErrors(tokenizerFile, () => readFile(tokenizerFile));
+  if (sha256(json) !== tokenizerHash) throw corrupt(tokenizerFile, "its sha256 is not the manifest's");
   const openSplit = async (split: Split): Promise<TokenSplit> => {
-    const { file, documents, bytes: textBytes, sha256: hash } = manifest[split];
-    const bytes = await read(file);
-    expectHash(file, bytes, hash);
-    const { buffer } = Uint8Array.from(bytes);
-    return { tokens: manifest.dtype === 'u16' ? new Uint16Array(buffer) : new Uint32Array(buffer), documents, bytes: textBytes };
+    const { tokens: tokenCount, documents, bytes, shards } = manifest[split];
+    const corpus: TokenCorpus = {
+      dtype,
+      vocabSize,
+      boundary,
+      blockBytes,
+      shards: shards.map(({ file, documentsFile, tokens, blocks }) => ({
+        path: path.join(directory, file),
+        documents: path.join(directory, documentsFile),
+        tokens,
+        blocks,
+      })),
+    };
+    if (tokenCountOf(corpus) !== tokenCount) throw corrupt(path.join(directory, 'dataset.json'), `the shards of ${split} do not add up`);
+    for (const shard of corpus.shards) await expectSize(shard.path, shard.tokens * tokenBytes(dtype));
+    return { corpus, tokenCount, documents, bytes, load: () => loadTokens(corpus) };
   };
-  const json = await read('tokenizer.json');
-  expectHash('tokenizer.json', json, manifest.tokenizerHash);
   return {
     tokenizer: Tokenizer.parse(json.toString('utf8')),
-    tokenizerHash: manifest.tokenizerHash,
+    tokenizerHash,
     train: await openSplit('train'),
     heldout: await openSplit('heldout'),
   };
+}
+
+const corrupt = (file: string, what: string) => new MinerError('DATASET_CORRUPT', `${file}: ${what}`, 'Prepare the data again.');
+
+async function expectSize(file: string, expected: number): Promise<void> {
+  const { size } = await withArtifactErrors(file, () => stat(file));
+  if (size !== expected) throw corrupt(file, `it has ${size} bytes, expected ${expected}`);
 }

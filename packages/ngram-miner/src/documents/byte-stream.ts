@@ -1,0 +1,110 @@
+/** The bytes of a file, unpacked, chunk by chunk: what is held is bounded by what a small slice of the packed file can become. */
+import { createGunzip } from 'node:zlib';
+import { Decompress } from 'fzstd';
+import type { InputFile, OpenInput } from './input-file.js';
+import { TextError } from './text-error.js';
+import { ZstdFrames } from './zstd-frames.js';
+
+const CHUNK = 2 ** 18;
+/** Packed bytes that are unpacked at once: gzip makes at most 1,032 times as many of them, Zstandard 32,768 times. */
+const SLICE = { gzip: 2 ** 14, zstd: 2 ** 11 };
+
+async function* plain(input: OpenInput, from: number): AsyncGenerator<Uint8Array> {
+  for (let position = from; ; ) {
+    const chunk = await input.read(position, CHUNK);
+    if (chunk.length > 0) yield chunk;
+    position += chunk.length;
+    if (chunk.length < CHUNK) return;
+  }
+}
+
+function* slices(chunk: Uint8Array, bytes: number): Generator<Uint8Array> {
+  for (let at = 0; at < chunk.length; at += bytes) yield chunk.subarray(at, at + bytes);
+}
+
+/** All members of a gzip file. Slice by slice, so that what comes before a damage does not depend on timing. */
+async function* gunzip(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const stream = createGunzip({ chunkSize: CHUNK });
+  let ready: Uint8Array[] = [];
+  stream.on('data', (data: Uint8Array) => ready.push(data));
+  const failed = new Promise<never>((_, reject) => stream.once('error', reject));
+  failed.catch(() => {}); // it is raced below
+  const taken = () => {
+    const found = ready;
+    ready = [];
+    return found;
+  };
+  try {
+    for await (const chunk of packed) {
+      for (const slice of slices(chunk, SLICE.gzip)) {
+        await Promise.race([failed, new Promise<void>((resolve) => stream.write(slice, () => resolve()))]);
+        yield* taken();
+      }
+    }
+    const ended = new Promise<void>((resolve) => stream.once('end', resolve));
+    stream.end();
+    await Promise.race([failed, ended]);
+    yield* taken();
+  } catch (error) {
+    yield* taken();
+    throw error;
+  } finally {
+    stream.destroy();
+  }
+}
+
+/** All frames of a Zstandard file. Checksums of contents are not checked. */
+async function* unzstd(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let ready: Uint8Array[] = [];
+  const frames = new ZstdFrames();
+  const decompress = new Decompress((data) => ready.push(data));
+  const taken = () => {
+    const found = ready;
+    ready = [];
+    return found;
+  };
+  try {
+    for await (const chunk of packed) {
+      for (const slice of slices(chunk, SLICE.zstd)) {
+        frames.push(slice);
+        decompress.push(slice);
+        if (ready.length > 0) yield* taken();
+      }
+    }
+    frames.end();
+    decompress.push(new Uint8Array(), true);
+    yield* taken();
+  } catch (error) {
+    yield* taken();
+    throw error;
+  }
+}
+
+/**
+ * @param from byte to begin at, of a file that is not packed
+ * @throws {TextError} TEXT_FORMAT: a packed file is truncated or damaged; what lies before the damage has been given
+ */
+export async function* readBytes(input: OpenInput, { file, packing }: InputFile, from = 0): AsyncGenerator<Uint8Array> {
+  const packed = plain(input, from);
+  if (packing === 'none') {
+    yield* packed;
+    return;
+  }
+  let offset = 0;
+  try {
+    for await (const chunk of packing === 'gzip' ? gunzip(packed) : unzstd(packed)) {
+      yield chunk;
+      offset += chunk.length;
+    }
+  } catch (cause) {
+    if (cause instanceof TextError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TextError(
+      'TEXT_FORMAT',
+      { file, offset },
+      `the ${packing} file is damaged or truncated: ${reason}`,
+      'Copy the file again.',
+      cause,
+    );
+  }
+}
