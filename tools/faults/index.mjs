@@ -1,7 +1,12 @@
 /** Faults for everything that writes and reads files. README.md says how to use them. */
+
+export { underCaps } from './caps.mjs';
 export { forDamage } from './damage.mjs';
 export { inFolder, treeOf } from './folder.mjs';
-export { allFaults, forEveryCall } from './nth-call.mjs';
+export { forHostileJson } from './fuzz.mjs';
+export { hostileText, hostileVariants } from './json.mjs';
+export { allFaults, forEveryCall, forEveryCallOfReader } from './nth-call.mjs';
+export { hostilePaths } from './paths.mjs';
 export { forPowerCuts } from './power-cut.mjs';
-export { runSeed, times } from './random.mjs';
+export { randomFrom, runSeed, times } from './random.mjs';
 export { flawOf } from './writer.mjs';

@@ -2,6 +2,7 @@
  * The Nth call fails, for N = 1, 2, ... until the work is done without reaching the Nth. [SQLite, "How SQLite Is Tested": I/O errors]
  */
 import { setTimeout } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { observe, openFilesIn } from './calls.mjs';
 import { inFolder } from './folder.mjs';
@@ -90,46 +91,87 @@ function tryOnce(writer, expected, fault, at) {
     await writer.setUp?.(folder);
     startNewLife();
     const plan = { root: folder, fault, at, count: new Int32Array(new SharedArrayBuffer(4)) };
-    /** @type {Call | undefined} */
-    let befallen;
-    const end = follow(plan, (call) => {
-      befallen = call;
-    });
-    setEnvironmentData(planKey, plan);
-    /** @type {{ error: unknown } | undefined} */
-    let failure;
-    try {
-      await writer.write(folder);
-    } catch (error) {
-      failure = { error };
-    } finally {
-      setEnvironmentData(planKey, undefined);
-      end();
-    }
+    const outcome = await disturbed(plan, () => writer.write(folder));
     if (plan.count[0] < at) {
-      if (failure) throw failure.error;
+      if ('error' in outcome) throw outcome.error;
       return false;
     }
-    const where =
-      befallen &&
-      `${befallen.op} ${befallen.path.slice(folder.length + 1)}${befallen.to === undefined ? '' : ` -> ${befallen.to.slice(folder.length + 1)}`}`;
+    const went = 'error' in outcome ? 'failed' : 'went on';
     try {
-      if (fault.startsWith('short') && failure) throw new Error(`a ${fault} is no error`, { cause: failure.error });
-      const flaw = failure && flawOf(failure.error);
-      if (flaw !== undefined) throw new Error(flaw);
-      // Streams close what they had open a moment after they told the error.
-      for (let wait = 0; wait < 100 && openFilesIn(folder).length > 0; wait += 1) await setTimeout(1);
-      const open = openFilesIn(folder);
-      if (open.length > 0) throw new Error(`these files stay open: ${open.join(', ')}`);
-      await expectOldOrNew(writer, expected, folder, failure === undefined);
+      await expectGoodFailure(fault, outcome, folder);
+      await expectOldOrNew(writer, expected, folder, 'value' in outcome);
       await expectResumable(writer, expected, folder);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(
-        `${fault} at call ${at} (${where ?? 'in a worker thread'}), the writer ${failure ? 'failed' : 'went on'}: ${reason}`,
-        { cause: error },
-      );
+      throw new Error(`${fault} at call ${at} (${outcome.where}), the writer ${went}: ${reason}`, { cause: error });
     }
     return true;
   });
+}
+
+/**
+ * Reads an undisturbed folder with the 1st, 2nd, ... call failing: the right data or an error with code and remedy, nothing left open.
+ * @template T @param {(folder: string) => Promise<unknown>} setUp @param {(folder: string) => Promise<T>} read
+ * @param {{ faults?: readonly Fault[] }} [options]
+ * @returns {Promise<Record<string, number>>} how many calls were let fail, by fault
+ */
+export function forEveryCallOfReader(setUp, read, { faults = allFaults } = {}) {
+  return inFolder(async (folder) => {
+    startNewLife();
+    await setUp(folder);
+    const right = await read(folder);
+    /** @type {Record<string, number>} */
+    const tried = {};
+    for (const fault of faults) {
+      for (let at = 1; ; at += 1) {
+        const plan = { root: folder, fault, at, count: new Int32Array(new SharedArrayBuffer(4)) };
+        const outcome = await disturbed(plan, () => read(folder));
+        if (plan.count[0] < at) break;
+        tried[fault] = at;
+        try {
+          if ('value' in outcome && !isDeepStrictEqual(outcome.value, right)) throw new Error('it reads without an error, but wrong');
+          await expectGoodFailure(fault, outcome, folder);
+        } catch (error) {
+          throw new Error(`${fault} at call ${at} (${outcome.where}): ${error instanceof Error ? error.message : error}`, { cause: error });
+        }
+      }
+    }
+    return tried;
+  });
+}
+
+/**
+ * Runs `work` under a plan.
+ * @template T @param {Plan} plan @param {() => Promise<T>} work
+ * @returns {Promise<({ value: T } | { error: unknown }) & { where: string }>} where: the call that was let fail
+ */
+async function disturbed(plan, work) {
+  let where = 'in a worker thread';
+  const short = (/** @type {string} */ file) => file.slice(plan.root.length + 1) || '.';
+  const end = follow(plan, ({ op, path, to }) => {
+    where = `${op} ${short(path)}${to === undefined ? '' : ` -> ${short(to)}`}`;
+  });
+  setEnvironmentData(planKey, plan);
+  try {
+    const value = await work();
+    return { value, where };
+  } catch (error) {
+    return { error, where };
+  } finally {
+    setEnvironmentData(planKey, undefined);
+    end();
+  }
+}
+
+/** @param {Fault} fault @param {{ value: unknown } | { error: unknown }} outcome @param {string} folder */
+async function expectGoodFailure(fault, outcome, folder) {
+  if ('error' in outcome) {
+    if (fault.startsWith('short')) throw new Error(`a ${fault} is no error`, { cause: outcome.error });
+    const flaw = flawOf(outcome.error);
+    if (flaw !== undefined) throw new Error(flaw);
+  }
+  // Streams close what they had open a moment after they told the error.
+  for (let wait = 0; wait < 100 && openFilesIn(folder).length > 0; wait += 1) await setTimeout(1);
+  const open = openFilesIn(folder);
+  if (open.length > 0) throw new Error(`these files stay open: ${open.join(', ')}`);
 }

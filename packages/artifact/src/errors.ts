@@ -44,8 +44,11 @@ export class LockedArtifactError extends ArtifactError {
   }
 }
 
-const errnoOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error ? error.code : undefined;
+/** The code of an error of the operating system, or of Node where it refuses a path (a NUL in it) before asking the system. */
+function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return undefined;
+  return 'syscall' in error || error.code === 'ERR_INVALID_ARG_VALUE' ? error.code : undefined;
+}
 
 /**
  * Turns an error of the operating system into an ArtifactError (no space left and quota exceeded: ARTIFACT_DISK_FULL; no such

@@ -2,9 +2,10 @@ export type { Document, DocumentLabels, ReadOptions } from './documents/document
 export { readDocuments } from './documents/read-documents.js';
 export { TextError } from './documents/text-error.js';
 export { MinerError, type MinerErrorCode } from './errors.js';
-export { type FgramManifest, FgramSet, Matcher } from './fgrams/fgram-set.js';
+export * from './fgrams/index.js';
+export { openFgrams, publishFgrams } from './fgrams-files.js';
 export { type CountedFgram, type CountOptions, compareFgrams, countFgrams } from './mine/count.js';
-export { type MineOptions, mine, openFgrams } from './mine/mine.js';
+export { type MineOptions, mine } from './mine/mine.js';
 export { classOf, FGRAM_CLASSES, type FgramClass } from './statistics/classes.js';
 export type { HeldoutStatistics } from './statistics/heldout.js';
 export { type FgramStatistics, fgramStatistics, fgramStatisticsSchema, type StatisticsOptions } from './statistics/statistics.js';

@@ -14,15 +14,15 @@ const descriptionOf = (generation: number) => ({
 });
 const rowOf = (id: number, generation: number) => Float32Array.from({ length: width }, (_, column) => id * 1000 + column + generation / 2);
 
-/** Goes on with what is there, a few rows a call, and publishes. `again` writes some rows twice. */
-async function fill(folder: string, generation: number, { again = false } = {}): Promise<void> {
+/** Goes on with what is there, eight rows a call, last rows first, or with all rows, and publishes. */
+async function fill(folder: string, generation: number, { replaces = false, publishes = true } = {}): Promise<void> {
   await using writer = await createStore(urlIn(folder), descriptionOf(generation));
-  for (let id = writer.nextMissing(); id !== -1; id = writer.nextMissing(id)) {
-    const ids = Uint32Array.from([id + 3, id, id + 1].filter((row) => row < rows && !writer.has(row)));
-    await writer.write(ids, Float32Array.from([...ids].flatMap((row) => [...rowOf(row, again ? 0 : generation)])));
-    if (again) await writer.write(ids, Float32Array.from([...ids].flatMap((row) => [...rowOf(row, generation)])));
+  for (let first = rows - 8; first >= 0; first -= 8) {
+    const ids = Uint32Array.from({ length: 8 }, (_, i) => first + ((i * 3) % 8));
+    if (!replaces && ids.every((id) => writer.has(id))) continue;
+    await writer.write(ids, Float32Array.from([...ids].flatMap((id) => [...rowOf(id, publishes ? generation : 0)])));
   }
-  await writer.publish();
+  if (publishes) await writer.publish();
 }
 
 async function read(folder: string): Promise<unknown> {
@@ -52,6 +52,11 @@ const writers = {
     setUp: (folder: string) => fill(folder, 1),
     read,
     write: (folder: string) => fill(folder, 2),
+  },
+  'rows of an unfinished store replaced': {
+    setUp: (folder: string) => fill(folder, 1, { publishes: false }),
+    read,
+    write: (folder: string) => fill(folder, 1, { replaces: true }),
   },
   'deleting a store': {
     setUp: (folder: string) => fill(folder, 1),

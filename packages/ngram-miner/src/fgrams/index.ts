@@ -1,1 +1,4 @@
-export { encodeFgrams, type FgramManifest, FgramSet, Matcher } from './fgram-set.js';
+export { FgramSet, type MatchOptions } from './fgram-set.js';
+export { encodeFgramSet, type FgramManifest } from './format.js';
+export { Matcher } from './matcher.js';
+export type { RankedFgrams } from './ranked.js';

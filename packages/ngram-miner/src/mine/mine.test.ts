@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeFgrams, FgramSet } from '../fgrams/fgram-set.js';
+import { encodeFgramSet, FgramSet } from '../fgrams/index.js';
 import { compareFgrams, countFgrams } from './count.js';
+import { rankedFgrams } from './mine.js';
 
 const BOUNDARY = 0;
 
@@ -42,42 +43,6 @@ describe('the f-gram set', () => {
     );
   });
 
-  it('finds the longest match that a search over all lengths finds, in bulk and token by token', () => {
-    fc.assert(
-      fc.property(corpus, corpus, fc.integer({ min: 1, max: 40 }), (tokens, text, limit) => {
-        const fgrams = countFgrams(tokens, { maxLength: 5, minCount: 2, vocabSize: 5, boundary: BOUNDARY })
-          .sort(compareFgrams)
-          .slice(0, limit);
-        const set = FgramSet.parse(encodeFgrams(fgrams), { size: fgrams.length, maxLength: 5, vocabSize: 5, hash: '' });
-        const ids = new Map(fgrams.map((fgram, id) => [fgram.tokens.join(), id]));
-        const found = { ids: new Int32Array(text.length), lengths: new Uint8Array(text.length) };
-        set.match(text, { ...found, boundary: BOUNDARY });
-        text.forEach((_, i) => {
-          let expected = { id: -1, length: 1 };
-          for (let n = 2; n <= Math.min(5, i + 1); n++) {
-            const gram = text.slice(i - n + 1, i + 1);
-            const id = gram.slice(1).includes(BOUNDARY) ? undefined : ids.get(gram.join());
-            if (id !== undefined) expected = { id, length: n };
-          }
-          expect({ id: found.ids[i], length: found.lengths[i] }).toEqual(expected);
-        });
-        fgrams.forEach((fgram, id) => {
-          expect(set.idOf(fgram.tokens)).toBe(id);
-          expect([...set.tokensOf(id)]).toEqual(fgram.tokens);
-          expect(set.countOf(id)).toBe(fgram.count);
-        });
-      }),
-    );
-  });
-
-  it('is refused when its file is damaged', () => {
-    const bytes = encodeFgrams([{ tokens: [1, 2], count: 3 }]);
-    const manifest = { size: 1, maxLength: 2, vocabSize: 3, hash: '' };
-    expect(FgramSet.parse(bytes, manifest).size).toBe(1);
-    expect(() => FgramSet.parse(bytes.slice(0, -2), manifest)).toThrow(/fgrams.bin/);
-    expect(() => FgramSet.parse(bytes, { ...manifest, vocabSize: 2 })).toThrow(/not below 2/);
-  });
-
   it('reproduces the counts, order and matches of an independent implementation', (context) => {
     const file = new URL('../../../../../shared/fixtures/a-unit/expected.json', import.meta.url);
     if (!existsSync(file)) return context.skip('the fixtures are not on this machine');
@@ -86,7 +51,8 @@ describe('the f-gram set', () => {
     const found = countFgrams(expected.tokens, { maxLength: K, minCount, vocabSize: V, boundary: eot }).sort(compareFgrams).slice(0, 1000);
     expect(found.map(({ tokens }) => tokens)).toEqual(expected.fgrams);
     expect(found.map(({ count }) => count)).toEqual(expected.counts);
-    const set = FgramSet.parse(encodeFgrams(found), { size: found.length, maxLength: K, vocabSize: V, hash: '' });
+    const { bytes, manifest } = encodeFgramSet(rankedFgrams(found, { maxLength: K, vocabSize: V, boundary: eot }), { minCount });
+    const set = FgramSet.parse(bytes, { ...manifest, hash: '' });
     const matches = { ids: new Int32Array(expected.tokens.length), lengths: new Uint8Array(expected.tokens.length) };
     set.match(expected.tokens, { ...matches, boundary: eot });
     expect([...matches.ids]).toEqual(expected.ids);

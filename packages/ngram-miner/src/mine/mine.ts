@@ -1,11 +1,9 @@
 /** From tokens to the published f-gram set, and back. */
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { publishBytes, publishDirectory, readManifest, sha256, withArtifactErrors, writeManifest } from '@sconelm/artifact';
-import { z } from 'zod';
 import { MinerError } from '../errors.js';
-import { encodeFgrams, FgramSet } from '../fgrams/fgram-set.js';
-import { compareFgrams, countFgrams } from './count.js';
+import type { FgramSet } from '../fgrams/fgram-set.js';
+import type { RankedFgrams } from '../fgrams/ranked.js';
+import { openFgrams, publishFgrams } from '../fgrams-files.js';
+import { type CountedFgram, compareFgrams, countFgrams } from './count.js';
 
 export interface MineOptions {
   /** Longest f-gram, K: 2..8. */
@@ -21,22 +19,9 @@ export interface MineOptions {
   readonly onProgress?: (length: number) => void;
 }
 
-const form = {
-  kind: 'scone-fgrams',
-  version: 1,
-  schema: z.strictObject({
-    size: z.int().nonnegative(),
-    maxLength: z.int().min(2),
-    vocabSize: z.int().positive(),
-    minCount: z.int().positive(),
-    hash: z.string(),
-    byLength: z.record(z.string(), z.int()),
-  }),
-};
-
 /** Mines and publishes the set. @throws {MinerError | ArtifactError} */
 export async function mine(tokens: ArrayLike<number>, options: MineOptions): Promise<FgramSet> {
-  const { maxLength, minCount, maxFgrams, vocabSize, directory } = options;
+  const { maxLength, maxFgrams, directory } = options;
   if (maxLength < 2 || maxLength > 8)
     throw new MinerError(
       'MINE_OPTION',
@@ -44,23 +29,28 @@ export async function mine(tokens: ArrayLike<number>, options: MineOptions): Pro
       'Choose a longest f-gram of 2 to 8 tokens.',
     );
   const fgrams = countFgrams(tokens, options).sort(compareFgrams).slice(0, maxFgrams);
-  const bytes = encodeFgrams(fgrams);
-  const byLength: Record<string, number> = {};
-  for (const fgram of fgrams) byLength[fgram.tokens.length] = (byLength[fgram.tokens.length] ?? 0) + 1;
-  const manifest = { size: fgrams.length, maxLength, vocabSize, minCount, hash: sha256(bytes), byLength };
-  await publishDirectory(directory, async (aside) => {
-    await publishBytes(path.join(aside, 'fgrams.bin'), bytes);
-    await writeManifest(path.join(aside, 'fgrams.json'), { kind: form.kind, version: form.version, ...manifest });
-  });
-  return FgramSet.parse(bytes, manifest);
+  await publishFgrams(directory, rankedFgrams(fgrams, options), { minCount: options.minCount });
+  return openFgrams(directory);
 }
 
-/** @throws {MinerError | ArtifactError} missing, of another version, or corrupt */
-export async function openFgrams(directory: string): Promise<FgramSet> {
-  const manifest = await readManifest(path.join(directory, 'fgrams.json'), form);
-  const file = path.join(directory, 'fgrams.bin');
-  const bytes = await withArtifactErrors(file, () => readFile(file));
-  if (sha256(bytes) !== manifest.hash)
-    throw new MinerError('FGRAMS_CORRUPT', `${file}: its sha256 is not the manifest's`, 'Mine the f-grams again.');
-  return FgramSet.parse(bytes, manifest);
+/** @param fgrams in order of rank */
+export function rankedFgrams(
+  fgrams: readonly CountedFgram[],
+  { maxLength, vocabSize, boundary }: Pick<RankedFgrams, 'maxLength' | 'vocabSize' | 'boundary'>,
+): RankedFgrams {
+  const nodes = new Map<string, number>();
+  const parents = fgrams.map(({ tokens }, id) => {
+    nodes.set(tokens.join(), vocabSize + id);
+    const prefix = tokens.slice(0, -1);
+    return prefix.length === 1 ? prefix[0] : (nodes.get(prefix.join()) ?? -1);
+  });
+  return {
+    size: fgrams.length,
+    maxLength,
+    vocabSize,
+    boundary,
+    parents: Uint32Array.from(parents),
+    tokens: Uint32Array.from(fgrams, ({ tokens }) => tokens[tokens.length - 1]),
+    counts: Float64Array.from(fgrams, ({ count }) => count),
+  };
 }

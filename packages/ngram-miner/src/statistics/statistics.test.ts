@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeFgrams, FgramSet } from '../fgrams/fgram-set.js';
+import { encodeFgramSet, FgramSet } from '../fgrams/index.js';
 import { compareFgrams, countFgrams } from '../mine/count.js';
+import { rankedFgrams } from '../mine/mine.js';
 import { classOf } from './classes.js';
 import { fgramStatistics, fgramStatisticsSchema } from './statistics.js';
 import { visibleText } from './visible-text.js';
@@ -13,7 +14,8 @@ const tokenizer = { decode: (ids: ArrayLike<number>) => Array.from(ids, (id) => 
 function setOf(tokens: readonly number[], maxLength: number, maxFgrams: number): FgramSet {
   const options = { maxLength, minCount: 2, boundary: BOUNDARY, vocabSize: VOCABULARY };
   const fgrams = countFgrams(tokens, options).sort(compareFgrams).slice(0, maxFgrams);
-  return FgramSet.parse(encodeFgrams(fgrams), { size: fgrams.length, maxLength, vocabSize: VOCABULARY, hash: 'none' });
+  const { bytes, manifest } = encodeFgramSet(rankedFgrams(fgrams, options), options);
+  return FgramSet.parse(bytes, { ...manifest, hash: 'none' });
 }
 
 /** Lengths of all f-grams below `limit` that end at `end`, by looking for each slice. */

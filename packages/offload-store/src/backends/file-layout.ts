@@ -24,9 +24,9 @@ export interface FileLayout {
   readonly lock: string;
 }
 
-/** @param location a path, relative to the working folder or absolute, or `//...` as in file:///absolute/path */
+/** @param location a path, relative to the working folder or absolute, or `//...` as in file:///absolute/path @throws {StoreError} STORE_ARGUMENT */
 export function layoutOf(location: string): FileLayout {
-  const directory = resolve(location.startsWith('//') ? fileURLToPath(`file:${location}`) : location);
+  const directory = resolve(location.startsWith('//') ? pathOfUrl(`file:${location}`) : location);
   const hidden = join(dirname(directory), `.${basename(directory)}`);
   const partial = `${hidden}.partial`;
   const partialDirectory = join(partial, 'rows');
@@ -42,6 +42,15 @@ export function layoutOf(location: string): FileLayout {
     partialManifest: join(partialDirectory, 'manifest.json'),
     lock: `${hidden}.lock`,
   };
+}
+
+function pathOfUrl(url: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error;
+    throw new StoreError('STORE_ARGUMENT', `${url}: ${reason}`, 'Write file:PATH, or file:///PATH with an absolute path.', error);
+  }
 }
 
 /**

@@ -28,32 +28,36 @@ async function openConsistently(layout: FileLayout): Promise<{ manifest: StoreMa
   for (let attempt = 1; attempt <= 10; attempt += 1) {
     const manifest = await readManifest(layout.manifest, { ...manifestHead, schema: manifestSchema });
     const before = await identityOf(layout.manifest);
-    const file = await open(layout.rows).catch((error: unknown) => asStoreError(error, layout.rows));
-    const again = await readManifest(layout.manifest, { ...manifestHead, schema: manifestSchema });
-    const unchanged = before === (await identityOf(layout.manifest)) && JSON.stringify(manifest) === JSON.stringify(again);
-    if (unchanged && !isFile(file)) throw missingRows(layout, file);
+    const isStill = async (): Promise<boolean> => {
+      const again = await readManifest(layout.manifest, { ...manifestHead, schema: manifestSchema });
+      return before === (await identityOf(layout.manifest)) && JSON.stringify(manifest) === JSON.stringify(again);
+    };
+    const file = await openRows(layout, isStill);
+    if (file === undefined) continue;
     try {
-      if (unchanged && isFile(file)) {
+      if (await isStill()) {
         await expectSize(layout.rows, file, manifest);
         return { manifest, file };
       }
     } catch (error) {
-      if (isFile(file)) await file.close();
+      await file.close();
       throw error;
     }
-    if (isFile(file)) await file.close();
+    await file.close();
   }
   throw new StoreError('STORE_IO', `${layout.directory} is replaced again and again`, 'Open it when its writers have ended.');
 }
 
-function isFile(file: unknown): file is FileHandle {
-  return typeof file === 'object' && file !== null && 'fd' in file;
-}
-
-function missingRows({ rows }: FileLayout, error: unknown): unknown {
-  return error instanceof StoreError && error.code === 'STORE_MISSING'
-    ? new CorruptStoreError(`${rows} is missing beside its manifest`)
-    : error;
+/** The open file of rows; undefined if there is none because the store is being replaced. */
+async function openRows({ rows }: FileLayout, isStill: () => Promise<boolean>): Promise<FileHandle | undefined> {
+  try {
+    return await open(rows);
+  } catch (cause) {
+    const error = asStoreError(cause, rows);
+    if (!(error instanceof StoreError && error.code === 'STORE_MISSING')) throw error;
+    if (await isStill()) throw new CorruptStoreError(`${rows} is missing beside its manifest`);
+    return undefined;
+  }
 }
 
 async function identityOf(path: string): Promise<string> {
@@ -85,8 +89,7 @@ class FileReader implements RowReader {
     for (let start = 0; start < ids.length; ) {
       const count = runLength(ids, start);
       const bytes = count * rowBytes;
-      const read = this.#pace.time(bytes, () => readSync(this.#file.fd, into, start * rowBytes, bytes, ids[start] * rowBytes));
-      this.#expectAll(read, bytes, ids[start]);
+      this.#pace.time(bytes, () => this.#readSync(into, start * rowBytes, bytes, ids[start] * rowBytes));
       start += count;
       if (this.#pace.isSlow && start < ids.length) return this.#readAtOnce(ids.subarray(start), into.subarray(start * rowBytes), signal);
     }
@@ -102,13 +105,7 @@ class FileReader implements RowReader {
         const start = next;
         const count = runLength(ids, start);
         next += count;
-        const bytes = count * rowBytes;
-        const read = await new Promise<number>((resolve, reject) => {
-          readCallback(this.#file.fd, into, start * rowBytes, bytes, ids[start] * rowBytes, (error, got) =>
-            error === null ? resolve(got) : reject(asStoreError(error, this.#path)),
-          );
-        });
-        this.#expectAll(read, bytes, ids[start]);
+        await this.#read(into, start * rowBytes, count * rowBytes, ids[start] * rowBytes);
       }
     };
     // All settle before any failure is told: `into` is not touched after that.
@@ -117,11 +114,36 @@ class FileReader implements RowReader {
     if (failed !== undefined) throw failed.reason;
   }
 
-  #expectAll(read: number, bytes: number, first: number): void {
-    if (read !== bytes) throw new CorruptStoreError(`${this.#path}: ${read} of ${bytes} bytes at row ${first}; the file was cut short`);
+  #readSync(into: Uint8Array, offset: number, bytes: number, position: number): void {
+    try {
+      for (let done = 0; done < bytes; ) {
+        done += this.#expectSome(readSync(this.#file.fd, into, offset + done, bytes - done, position + done), position + done);
+      }
+    } catch (error) {
+      throw asStoreError(error, this.#path);
+    }
+  }
+
+  async #read(into: Uint8Array, offset: number, bytes: number, position: number): Promise<void> {
+    for (let done = 0; done < bytes; ) {
+      const read = await new Promise<number>((resolve, reject) => {
+        readCallback(this.#file.fd, into, offset + done, bytes - done, position + done, (error, got) =>
+          error === null ? resolve(got) : reject(asStoreError(error, this.#path)),
+        );
+      });
+      done += this.#expectSome(read, position + done);
+    }
+  }
+
+  /** A read may give less than it was asked for; it gives nothing only at the end of the file. */
+  #expectSome(read: number, position: number): number {
+    if (read > 0) return read;
+    throw new CorruptStoreError(
+      `${this.#path} ends before byte ${position} (row ${Math.floor(position / this.manifest.rowBytes)}): it was cut short`,
+    );
   }
 
   close(): Promise<void> {
-    return this.#file.close();
+    return withStoreErrors(this.#path, () => this.#file.close());
   }
 }
