@@ -37,8 +37,8 @@ it('the quickstart goes on after Ctrl-C, writes table, summary and page, does no
 
   // Rows precomputed in one go are those that were interrupted and resumed.
   expect(await command('train', ['precompute', '--run', 'runs/quickstart/scone', '--store', 'file:whole'])).toMatchObject({ code: 0 });
-  const rows = path.join(run, 'scone/rows/rows.bin');
-  expect(readFileSync(path.join(folder, 'whole/rows.bin')).equals(readFileSync(rows))).toBe(true);
+  const rows = path.join(run, 'scone/rows/rows-00000.bin');
+  expect(readFileSync(path.join(folder, 'whole/rows-00000.bin')).equals(readFileSync(rows))).toBe(true);
 
   const generate = ['generate', '--run', 'runs/quickstart/scone', '--prompt', 'The people of the United States', '--max-tokens', '12'];
   const [text, json] = [await command('infer', generate), await command('infer', [...generate, '--json'])];
@@ -48,5 +48,5 @@ it('the quickstart goes on after Ctrl-C, writes table, summary and page, does no
   expect(await command('infer', long)).toMatchObject({ code: 1, err: expect.stringContaining('Use a shorter prompt') });
 
   truncateSync(rows, 1000);
-  expect(await command('train', args)).toMatchObject({ code: 1, err: expect.stringContaining('rows.bin has 1000 bytes') });
+  expect(await command('train', args)).toMatchObject({ code: 1, err: expect.stringContaining('rows-00000.bin has 1000 bytes') });
 });

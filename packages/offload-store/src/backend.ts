@@ -14,10 +14,23 @@ export interface RowReader {
    * @throws {StoreError} STORE_CORRUPT, STORE_IO; the signal's reason if aborted
    */
   readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): void | Promise<void>;
+  /**
+   * Reads the CRC-32 of `into.length` blocks from block `first` on.
+   * @throws {StoreError} STORE_CORRUPT, STORE_IO; the signal's reason if aborted
+   */
+  readChecksums(first: number, into: Uint32Array, signal: AbortSignal | undefined): void | Promise<void>;
+  /** What the medium itself has counted, by names of its own: requests, retries, bytes by tier. */
+  stats?(): Readonly<Record<string, number>>;
   close(): Promise<void>;
 }
 
-/** An unpublished store being filled. One at a time per location: a second is refused with STORE_LOCKED. */
+/** Rows `from` to `to` - 1. */
+export interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** An unpublished store being filled. Writers of overlapping ranges are refused with STORE_LOCKED. */
 export interface RowSink {
   /** The rows that are there, kept current by the sink. After a crash: those that are there for certain. */
   readonly written: RowSet;
@@ -25,10 +38,17 @@ export interface RowSink {
   writeRows(ids: Uint32Array, rows: Uint8Array): void | Promise<void>;
   /** Reads rows back that were written. */
   readRows(ids: Uint32Array, into: Uint8Array): void | Promise<void>;
-  /** Makes everything visible at once, in the place of an older store. */
-  publish(manifest: StoreManifest): Promise<void>;
+  /** Makes everything visible at once, in the place of an older store. Only called on a sink of all rows. @param checksums one per block */
+  publish(manifest: StoreManifest, checksums: Uint32Array): Promise<void>;
   /** Ends the work. Unpublished rows stay, invisible, for the next sink with the same description. */
   close(): Promise<void>;
+}
+
+export interface SinkOptions {
+  /** Throws away what is unfinished there instead of going on with it. */
+  readonly restart: boolean;
+  /** The rows that this sink will write; several sinks may be open on ranges that do not overlap. */
+  readonly range: RowRange;
 }
 
 export interface StoreBackend {
@@ -37,13 +57,12 @@ export interface StoreBackend {
   /** @throws {StoreError} STORE_MISSING, STORE_CORRUPT, STORE_VERSION, STORE_KIND */
   openReader(location: string): Promise<RowReader>;
   /**
-   * Starts a store, or goes on with the unfinished one that is there.
-   * @param restart throws away what is unfinished there instead
+   * Starts a store, or goes on with the unfinished one that is there. Absent: the medium is only read.
    * @throws {StoreError} STORE_LOCKED; STORE_MISMATCH if the unfinished one has another description; STORE_DISK_FULL
    */
-  openSink(location: string, description: StoreDescription, options: { restart: boolean }): Promise<RowSink>;
+  openSink?(location: string, description: StoreDescription, options: SinkOptions): Promise<RowSink>;
   /** Deletes the store and what is unfinished there; nothing happens if there is none. */
-  remove(location: string): Promise<void>;
+  remove?(location: string): Promise<void>;
 }
 
 /** Declares a backend; `location` is the part of the URL after the first colon. */

@@ -17,6 +17,7 @@ export type StoreErrorCode =
   | 'STORE_IO'
   | 'STORE_SCHEME'
   | 'STORE_ARGUMENT'
+  | 'STORE_READ_ONLY'
   | 'STORE_CLOSED';
 
 /** The base of every error of this package. */

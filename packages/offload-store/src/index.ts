@@ -1,9 +1,9 @@
 /** Fixed-width rows by dense id, kept off the accelerator: create, publish, open, read; backends by URL scheme. */
-export { defineBackend, type RowReader, type RowSink, type StoreBackend } from './backend.js';
+export { defineBackend, type RowRange, type RowReader, type RowSink, type SinkOptions, type StoreBackend } from './backend.js';
 export { CorruptStoreError, StoreArgumentError, StoreError, type StoreErrorCode, StoreMismatchError } from './errors.js';
-export type { StoreBinding, StoreDescription, StoreManifest } from './manifest.js';
+export type { StoreBinding, StoreDescription, StoreManifest, StoreRequest } from './manifest.js';
 export type { StoreMetrics } from './metrics.js';
-export type { ReadOptions, RowStore } from './reader.js';
+export type { ReaderOptions, ReadOptions, RowStore } from './reader.js';
 export { registerBackend } from './registry.js';
 export { type RowDtype, rowDtypes } from './row-dtype.js';
 export { RowSet } from './row-set.js';

@@ -1,6 +1,6 @@
 /**
- * What a store says about itself: how many rows of which form, made from what (`binding`), and one CRC-32 per block of rows.
- * A block is a whole number of rows, about 1 MiB, so that any backend can be verified by reading rows.
+ * What a store says about itself: how many rows of which form, made from what (`binding`), and how it can be checked. A block is a whole
+ * number of rows, about 1 MiB, with one CRC-32; the checksums lie beside the manifest, so that opening costs the same at any size.
  */
 import { z } from 'zod';
 import { StoreArgumentError, StoreMismatchError } from './errors.js';
@@ -8,7 +8,7 @@ import { rowBytesOf, rowDtypes } from './row-dtype.js';
 
 const count = z.int().nonnegative();
 
-const descriptionFields = {
+const formFields = {
   /** Rows, ids 0..rows-1. */
   rows: count.max(2 ** 32 - 1),
   /** Elements per row. */
@@ -19,37 +19,68 @@ const descriptionFields = {
   dtype: z.enum(rowDtypes),
   /** What the rows were made from: `fgrams`, the hash of the f-gram set; `model`, the fingerprint of the model; more if wanted. */
   binding: z.object({ fgrams: z.string(), model: z.string() }).catchall(z.string()),
+  /** Who or what made the rows. */
+  creator: z.string().optional(),
+  /** Under which terms they may be used. */
+  licence: z.string().optional(),
 };
 
-export const descriptionSchema = z
-  .strictObject(descriptionFields)
-  .refine(({ rows, width, dtype }) => rows * rowBytesOf(dtype, width) <= Number.MAX_SAFE_INTEGER, 'rows x rowBytes is beyond 2^53 bytes');
+const fitsNumbers = ({ rows, width, dtype }: { rows: number; width: number; dtype: (typeof rowDtypes)[number] }) =>
+  rows * rowBytesOf(dtype, width) <= Number.MAX_SAFE_INTEGER;
+const TOO_LARGE = 'rows x rowBytes is beyond 2^53 bytes';
 
-/** Rows of which form, made from what. */
+const blockRows = z.int().positive();
+const shardRows = z.int().positive();
+
+const requestSchema = z
+  .strictObject({
+    ...formFields,
+    /** Rows under one checksum (default: about 1 MiB). */
+    blockRows: blockRows.optional(),
+    /** Rows per data file, for backends with files (default: about 16 GiB). */
+    shardRows: shardRows.optional(),
+  })
+  .refine(fitsNumbers, TOO_LARGE);
+
+export const descriptionSchema = z.strictObject({ ...formFields, blockRows, shardRows }).refine(fitsNumbers, TOO_LARGE);
+
+/** What `createStore` is asked for. */
+export type StoreRequest = z.input<typeof requestSchema>;
+/** The same with every choice made. */
 export type StoreDescription = z.infer<typeof descriptionSchema>;
 export type StoreBinding = StoreDescription['binding'];
 
 export const manifestSchema = z
-  .strictObject({ ...descriptionFields, rowBytes: count, blockRows: z.int().positive(), blocks: z.array(count.max(2 ** 32 - 1)) })
-  .refine(({ rows, rowBytes }) => rows * rowBytes <= Number.MAX_SAFE_INTEGER, 'rows x rowBytes is beyond 2^53 bytes')
-  .refine(({ dtype, width, rowBytes }) => rowBytes === rowBytesOf(dtype, width), 'rowBytes does not follow from dtype and width')
-  .refine(({ rows, blockRows, blocks }) => blocks.length === Math.ceil(rows / blockRows), 'not one checksum per block');
+  .strictObject({
+    ...formFields,
+    blockRows,
+    shardRows,
+    rowBytes: count,
+    /** SHA-256 of the description and the checksums: two stores of one fingerprint hold the same rows. */
+    fingerprint: z.string(),
+  })
+  .refine(fitsNumbers, TOO_LARGE)
+  .refine(({ dtype, width, rowBytes }) => rowBytes === rowBytesOf(dtype, width), 'rowBytes does not follow from dtype and width');
 
-/** The description, and the checksums: `blocks[i]` is the CRC-32 of rows i * blockRows to (i + 1) * blockRows - 1. */
 export type StoreManifest = z.infer<typeof manifestSchema>;
 
-/** @throws {StoreArgumentError} naming the first field that is wrong */
-export function expectDescription(description: StoreDescription): StoreDescription {
-  const parsed = descriptionSchema.safeParse(description);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw new StoreArgumentError(`store description: ${issue.path.join('.')}: ${issue.message}`, 'Correct that field.');
+const BLOCK_BYTES = 2 ** 20;
+const SHARD_BYTES = 2 ** 34;
+const rowsWithin = (bytes: number, rowBytes: number) => Math.max(1, Math.floor(bytes / rowBytes));
+
+/** Fills in the choices that were left open. @throws {StoreArgumentError} naming the first field that is wrong */
+export function describeStore(request: StoreRequest): StoreDescription {
+  const parsed = requestSchema.safeParse(request);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new StoreArgumentError(`store description: ${issue.path.join('.')}: ${issue.message}`, 'Correct that field.');
+  }
+  const rowBytes = rowBytesOf(parsed.data.dtype, parsed.data.width);
+  const { blockRows: block = rowsWithin(BLOCK_BYTES, rowBytes), shardRows: shard = rowsWithin(SHARD_BYTES, rowBytes) } = parsed.data;
+  return { ...parsed.data, blockRows: block, shardRows: shard };
 }
 
-/** Rows per block: about 1 MiB, at least one row. */
-export function blockRowsOf({ dtype, width }: StoreDescription): number {
-  return Math.max(1, Math.floor(2 ** 20 / rowBytesOf(dtype, width)));
-}
+export const blocksOf = ({ rows, blockRows: block }: Pick<StoreDescription, 'rows' | 'blockRows'>): number => Math.ceil(rows / block);
 
 /** @throws {StoreMismatchError} naming every key that differs */
 export function expectBinding(url: string, binding: StoreBinding, expected: Partial<StoreBinding>): void {
@@ -62,7 +93,7 @@ export function expectBinding(url: string, binding: StoreBinding, expected: Part
 
 /** The first field in which two descriptions differ, as text; undefined if they are the same. */
 export function differenceOf(found: StoreDescription, wanted: StoreDescription): string | undefined {
-  for (const field of ['rows', 'width', 'dtype'] as const) {
+  for (const field of ['rows', 'width', 'dtype', 'blockRows', 'shardRows', 'creator', 'licence'] as const) {
     if (found[field] !== wanted[field]) return `${field} ${found[field]}, expected ${wanted[field]}`;
   }
   for (const key of Object.keys({ ...found.binding, ...wanted.binding })) {

@@ -6,7 +6,9 @@ export interface StoreMetrics {
   readonly rows: number;
   /** Rows read from the backend: repeats within a call once. */
   readonly distinctRows: number;
-  /** Bytes of those rows. */
+  /** Of those, the ones that were in memory already. */
+  readonly hotHits: number;
+  /** Bytes of the others. */
   readonly bytes: number;
   /** Calls that were answered by a promise rather than at once. */
   readonly promised: number;
@@ -14,8 +16,21 @@ export interface StoreMetrics {
   readonly failed: number;
   /** Seconds from call to answer, summed over the calls (those that overlap count each). */
   readonly seconds: number;
+  /** Rows in memory now. */
+  readonly hotRows: number;
+  /** What the backend has counted itself. */
+  readonly backend: Readonly<Record<string, number>>;
 }
 
-export type MetricCounts = { -readonly [name in keyof StoreMetrics]: number };
+export type MetricCounts = { -readonly [name in Exclude<keyof StoreMetrics, 'hotRows' | 'backend'>]: number };
 
-export const noMetrics = (): MetricCounts => ({ reads: 0, rows: 0, distinctRows: 0, bytes: 0, promised: 0, failed: 0, seconds: 0 });
+export const noMetrics = (): MetricCounts => ({
+  reads: 0,
+  rows: 0,
+  distinctRows: 0,
+  hotHits: 0,
+  bytes: 0,
+  promised: 0,
+  failed: 0,
+  seconds: 0,
+});

@@ -2,10 +2,11 @@
  * Reading rows: checks ids and buffers once, gives the backend unique ascending ids, decodes into the caller's f32 buffer.
  * One row from memory or the page cache is answered at once, without a promise and without garbage to speak of.
  */
-import { crc32 } from 'node:zlib';
 import type { RowReader } from './backend.js';
+import { BlockChecks, damagedBlock, eachBlock, fingerprintOf } from './checksums.js';
 import { CorruptStoreError, StoreArgumentError, StoreError } from './errors.js';
-import type { StoreManifest } from './manifest.js';
+import { HotRows, type RowSource } from './hot-rows.js';
+import { blocksOf, type StoreManifest } from './manifest.js';
 import { type MetricCounts, noMetrics, type StoreMetrics } from './metrics.js';
 import { allocateRows, type RowBuffer, type RowDtype } from './row-dtype.js';
 import { isAscending, maxBatch, orderRows } from './row-order.js';
@@ -13,6 +14,16 @@ import { isAscending, maxBatch, orderRows } from './row-order.js';
 export interface ReadOptions {
   /** Aborting rejects the read with the signal's reason; `into` then holds anything. */
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReaderOptions {
+  /**
+   * 'first-touch' reads the whole block at the first read of one of its rows, and compares its checksum. 'never' (default) leaves checking to
+   * `verify`: a checksum per row would cost as much as the copy.
+   */
+  readonly check?: 'never' | 'first-touch';
+  /** How many rows, from id 0 on (the most frequent f-grams), are kept in memory: read in the background, see `warmed`. Default 0. */
+  readonly hotRows?: number;
 }
 
 /** Buffers of one read at a time. */
@@ -30,26 +41,35 @@ export class RowStore implements AsyncDisposable {
   readonly width: number;
   readonly dtype: RowDtype;
   readonly rowBytes: number;
+  /** Settles when the hot rows are in memory; rejects if they cannot be read. */
+  readonly warmed: Promise<void>;
   readonly #reader: RowReader;
+  readonly #hot: HotRows;
+  readonly #source: RowSource;
+  readonly #closing = new AbortController();
   readonly #counts: MetricCounts = noMetrics();
   readonly #free: Scratch[] = [];
   readonly #pending = new Set<Promise<void>>();
   #closed = false;
 
-  constructor(url: string, reader: RowReader) {
+  constructor(url: string, reader: RowReader, { check = 'never', hotRows = 0 }: ReaderOptions = {}) {
     this.url = url;
     this.#reader = reader;
+    this.#source = check === 'first-touch' ? new BlockChecks(url, reader) : reader;
     this.manifest = reader.manifest;
     const { rows, width, dtype, rowBytes } = reader.manifest;
     this.rows = rows;
     this.width = width;
     this.dtype = dtype;
     this.rowBytes = rowBytes;
+    this.#hot = new HotRows(rowBytes, Math.min(hotRows, rows));
+    this.warmed = this.#hot.load(this.#source, this.#closing.signal);
+    this.warmed.catch(() => {}); // reads go on without them; whoever awaits `warmed` is told
   }
 
   /** Counts since opening; a copy. */
   get metrics(): StoreMetrics {
-    return { ...this.#counts };
+    return { ...this.#counts, hotRows: this.#hot.loaded, backend: this.#reader.stats?.() ?? {} };
   }
 
   /**
@@ -83,14 +103,17 @@ export class RowStore implements AsyncDisposable {
    */
   async verify({ signal }: ReadOptions = {}): Promise<void> {
     this.#expectOpen();
-    await blockSums(
-      this.manifest,
+    const { manifest } = this;
+    const checksums = new Uint32Array(blocksOf(manifest));
+    await this.#reader.readChecksums(0, checksums, signal);
+    if ((await fingerprintOf(manifest, checksums)) !== manifest.fingerprint) {
+      throw new CorruptStoreError(`${this.url}: the checksums are not those of the manifest`);
+    }
+    await eachBlock(
+      manifest,
       (ids, into) => this.#reader.readRows(ids, into, signal),
       (block, sum) => {
-        if (sum === this.manifest.blocks[block]) return;
-        const first = block * this.manifest.blockRows;
-        const last = Math.min(first + this.manifest.blockRows, this.rows) - 1;
-        throw new CorruptStoreError(`${this.url}: block ${block} (rows ${first} to ${last}) does not match its checksum`);
+        if (sum !== checksums[block]) throw damagedBlock(this.url, manifest, block);
       },
     );
   }
@@ -99,6 +122,8 @@ export class RowStore implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#closing.abort();
+    await Promise.allSettled([this.warmed]);
     await Promise.allSettled(this.#pending);
     await this.#reader.close();
   }
@@ -143,13 +168,17 @@ export class RowStore implements AsyncDisposable {
   }
 
   #fetch(scratch: Scratch, count: number, signal: AbortSignal | undefined, decode: () => void): void | Promise<void> {
+    const hot = this.#hot.copy(scratch.ids, count, scratch.rows.bytes);
     const finish = (): void => {
       decode();
       this.#counts.distinctRows += count;
-      this.#counts.bytes += count * this.rowBytes;
+      this.#counts.hotHits += hot;
+      this.#counts.bytes += (count - hot) * this.rowBytes;
       this.#free.push(scratch);
     };
-    const answer = this.#reader.readRows(scratch.ids.subarray(0, count), scratch.rows.bytes.subarray(0, count * this.rowBytes), signal);
+    if (hot === count) return finish();
+    const cold = scratch.rows.bytes.subarray(hot * this.rowBytes, count * this.rowBytes);
+    const answer = this.#source.readRows(scratch.ids.subarray(hot, count), cold, signal);
     return answer === undefined ? finish() : answer.then(finish);
   }
 
@@ -178,23 +207,5 @@ export class RowStore implements AsyncDisposable {
       this.#pending.delete(answer);
       this.#counts.seconds += (performance.now() - started) / 1000;
     }
-  }
-}
-
-/** Reads all rows block by block, in order, and gives each block's CRC-32 to `visit`. */
-export async function blockSums(
-  { rows, rowBytes, blockRows }: Pick<StoreManifest, 'rows' | 'rowBytes' | 'blockRows'>,
-  readRows: (ids: Uint32Array, into: Uint8Array) => void | Promise<void>,
-  visit: (block: number, sum: number) => void,
-): Promise<void> {
-  const capacity = Math.min(blockRows, rows);
-  const ids = new Uint32Array(capacity);
-  const bytes = new Uint8Array(capacity * rowBytes);
-  for (let first = 0; first < rows; first += blockRows) {
-    const count = Math.min(blockRows, rows - first);
-    for (let i = 0; i < count; i += 1) ids[i] = first + i;
-    await readRows(ids.subarray(0, count), bytes.subarray(0, count * rowBytes));
-    visit(first / blockRows, crc32(bytes.subarray(0, count * rowBytes)));
-    await new Promise(setImmediate); // a long verification leaves room for others
   }
 }

@@ -64,7 +64,7 @@ describe.each(['file', 'memory'] as const)('%s:', (scheme) => {
 describe('a damaged file store', () => {
   it('is found out: truncated at opening, a changed byte by verify', async () => {
     const url = urls.file();
-    const rows = join(url.slice('file:'.length), 'rows.bin');
+    const rows = join(url.slice('file:'.length), 'rows-00000.bin');
     await fill(url, 10, 4, 'f32');
     const whole = readFileSync(rows);
     const damaged = Uint8Array.from(whole);
@@ -75,6 +75,112 @@ describe('a damaged file store', () => {
     truncateSync(rows, whole.length - 1);
     await expect(openStore(url)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
     appendFileSync(rows, 'xx');
-    await expect(openStore(url)).rejects.toThrow(/161 bytes, expected 10 rows/);
+    await expect(openStore(url)).rejects.toThrow(/161 bytes, expected 160/);
   });
+});
+
+describe.each(['file', 'memory'] as const)('%s: several writers', (scheme) => {
+  const description = { rows: 10, width: 2, dtype: 'f32' as const, binding };
+  const write = async (url: string, from: number, to: number) => {
+    await using writer = await createStore(url, description, { range: { from, to } });
+    for (let id = writer.nextMissing(from); id >= 0 && id < to; id = writer.nextMissing(id)) {
+      await writer.write(Uint32Array.of(id), rowOf(id, 2));
+    }
+  };
+
+  it('fill disjoint ranges at once; a writer of all rows publishes', async () => {
+    const url = urls[scheme]();
+    await Promise.all([write(url, 6, 10), write(url, 0, 3), write(url, 3, 6)]);
+    await using writer = await createStore(url, description);
+    expect(writer.written).toBe(10);
+    await writer.publish();
+    await using store = await openStore(url);
+    const into = new Float32Array(20);
+    await store.read(
+      Uint32Array.from({ length: 10 }, (_, i) => i),
+      into,
+    );
+    expect([...into]).toEqual(Array.from({ length: 10 }, (_, id) => [...rowOf(id, 2)]).flat());
+  });
+
+  it('are refused ranges that overlap, rows outside their range, and publishing', async () => {
+    const url = urls[scheme]();
+    await using writer = await createStore(url, description, { range: { from: 2, to: 5 } });
+    await expect(createStore(url, description, { range: { from: 4, to: 6 } })).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+    await expect(createStore(url, description)).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+    await expect(writer.write(Uint32Array.of(5), rowOf(5, 2))).rejects.toThrow(/takes rows 2 to 4/);
+    await expect(writer.publish()).rejects.toThrow(/only rows 2 to 4/);
+    await expect(createStore(url, description, { range: { from: 5, to: 11 } })).rejects.toMatchObject({ code: 'STORE_ARGUMENT' });
+  });
+
+  it('replace a row that another wrote before them', async () => {
+    const url = urls[scheme]();
+    await write(url, 0, 10);
+    await using writer = await createStore(url, description, { range: { from: 3, to: 4 } });
+    await writer.write(Uint32Array.of(3), rowOf(7, 2));
+    await writer.close();
+    await using all = await createStore(url, description);
+    await all.publish();
+    await using store = await openStore(url);
+    const into = new Float32Array(2);
+    await store.read(Uint32Array.of(3), into);
+    expect(into).toEqual(rowOf(7, 2));
+  });
+});
+
+it('a file store may be cut into many data files, and rows are read across their ends', async () => {
+  const url = urls.file();
+  {
+    await using writer = await createStore(url, { rows: 23, width: 4, dtype: 'f32', binding, shardRows: 5, blockRows: 3 });
+    await writer.write(
+      Uint32Array.from({ length: 23 }, (_, i) => i),
+      Float32Array.from(Array.from({ length: 23 }, (_, i) => [...rowOf(i, 4)]).flat()),
+    );
+    await writer.publish();
+  }
+  await using store = await openStore(url);
+  const ids = Uint32Array.of(4, 5, 22, 0, 14, 15, 16);
+  const into = new Float32Array(ids.length * 4);
+  await store.read(ids, into);
+  expect([...into]).toEqual([...ids].flatMap((id) => [...rowOf(id, 4)]));
+  await store.verify();
+});
+
+it('hot rows give the same answers, and are counted', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(30), fc.array(fc.nat(23), { maxLength: 40 }), async (hotRows, picks) => {
+      const url = urls.memory();
+      await fill(url, 24, 3, 'f16');
+      await using store = await openStore(url, { hotRows });
+      await store.warmed;
+      const into = new Float32Array(picks.length * 3);
+      await store.read(Uint32Array.from(picks), into);
+      expect([...into]).toEqual(picks.flatMap((id) => [...rowOf(id, 3)]));
+      expect(store.metrics).toMatchObject({ hotRows: Math.min(hotRows, 24), hotHits: new Set(picks.filter((id) => id < hotRows)).size });
+    }),
+    { numRuns: 50 },
+  );
+});
+
+it('a block is checked when one of its rows is first read, and only then', async () => {
+  const url = urls.file();
+  {
+    await using writer = await createStore(url, { rows: 20, width: 4, dtype: 'f32', binding, blockRows: 4 });
+    await writer.write(
+      Uint32Array.from({ length: 20 }, (_, i) => i),
+      Float32Array.from(Array.from({ length: 20 }, (_, i) => [...rowOf(i, 4)]).flat()),
+    );
+    await writer.publish();
+  }
+  const rows = join(url.slice('file:'.length), 'rows-00000.bin');
+  const damaged = readFileSync(rows);
+  damaged[9 * 16 + 3] ^= 4; // row 9, block 2
+  writeFileSync(rows, damaged);
+  await using store = await openStore(url, { check: 'first-touch' });
+  const into = new Float32Array(8);
+  await store.read(Uint32Array.of(19, 7), into);
+  expect([...into]).toEqual([...rowOf(19, 4), ...rowOf(7, 4)]);
+  await expect(store.read(Uint32Array.of(8), into)).rejects.toThrow(/block 2 \(rows 8 to 11\)/);
+  await store.read(Uint32Array.of(6), into);
+  expect([...into.subarray(0, 4)]).toEqual([...rowOf(6, 4)]);
 });

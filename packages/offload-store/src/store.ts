@@ -1,27 +1,40 @@
 /** The two doors: a writer that publishes a store once, and a reader of published stores; the URL's scheme picks the backend. */
-import { expectBinding, expectDescription, type StoreBinding, type StoreDescription } from './manifest.js';
-import { RowStore } from './reader.js';
+import type { RowRange } from './backend.js';
+import { StoreArgumentError, StoreError } from './errors.js';
+import { describeStore, expectBinding, type StoreBinding, type StoreRequest } from './manifest.js';
+import { type ReaderOptions, RowStore } from './reader.js';
 import { resolveUrl } from './registry.js';
 import { RowWriter } from './writer.js';
 
 export interface CreateOptions {
   /** Throw away what an unfinished writer left there, instead of going on with it. */
   readonly restart?: boolean;
+  /**
+   * The rows that this writer will write. Several writers, also of other processes, may be at work on ranges that do not overlap; when they
+   * have closed, a writer without a range publishes.
+   */
+  readonly range?: RowRange;
 }
 
 /**
  * Starts to fill a store, or goes on with an unfinished one of the same URL and description. A published store stays
  * readable, as it is, until the new one is published in its place.
- * @throws {StoreError} STORE_SCHEME; STORE_ARGUMENT; STORE_LOCKED: another writer is at work; STORE_MISMATCH: the unfinished one has
- *   another description; STORE_OCCUPIED: something else is there; STORE_DISK_FULL: the rows would not fit
+ * @throws {StoreError} STORE_SCHEME; STORE_ARGUMENT; STORE_READ_ONLY; STORE_LOCKED: another writer is at work; STORE_MISMATCH: the unfinished
+ *   one has another description; STORE_OCCUPIED: something else is there; STORE_DISK_FULL: the rows would not fit
  */
-export async function createStore(url: string, description: StoreDescription, { restart = false }: CreateOptions = {}): Promise<RowWriter> {
+export async function createStore(url: string, request: StoreRequest, { restart = false, range }: CreateOptions = {}): Promise<RowWriter> {
   const { backend, location } = resolveUrl(url);
-  const checked = expectDescription(description);
-  return new RowWriter(url, checked, await backend.openSink(location, checked, { restart }));
+  const description = describeStore(request);
+  const { from, to } = range ?? { from: 0, to: description.rows };
+  if (range !== undefined && !(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= description.rows)) {
+    throw new StoreArgumentError(`range ${from} to ${to} is not within rows 0 to ${description.rows}`, 'Give a range of rows that exist.');
+  }
+  if (backend.openSink === undefined) throw readOnly(url);
+  const sink = await backend.openSink(location, description, { restart, range: { from, to } });
+  return new RowWriter(url, description, sink, range);
 }
 
-export interface OpenOptions {
+export interface OpenOptions extends ReaderOptions {
   /** What the store must have been made from. Keys that are left out are not compared. */
   readonly expect?: Partial<StoreBinding>;
 }
@@ -31,7 +44,7 @@ export interface OpenOptions {
  * @throws {StoreError} STORE_SCHEME; STORE_MISSING; STORE_CORRUPT: damaged manifest, truncated rows; STORE_VERSION; STORE_KIND;
  *   STORE_MISMATCH: made from something else than `expect`
  */
-export async function openStore(url: string, { expect = {} }: OpenOptions = {}): Promise<RowStore> {
+export async function openStore(url: string, { expect = {}, ...options }: OpenOptions = {}): Promise<RowStore> {
   const { backend, location } = resolveUrl(url);
   const reader = await backend.openReader(location);
   try {
@@ -40,11 +53,20 @@ export async function openStore(url: string, { expect = {} }: OpenOptions = {}):
     await reader.close();
     throw error;
   }
-  return new RowStore(url, reader);
+  return new RowStore(url, reader, options);
 }
 
-/** Deletes a store and what is unfinished there. @throws {StoreError} STORE_LOCKED, STORE_OCCUPIED, STORE_IO */
+/** Deletes a store and what is unfinished there. @throws {StoreError} STORE_READ_ONLY, STORE_LOCKED, STORE_OCCUPIED, STORE_IO */
 export async function deleteStore(url: string): Promise<void> {
   const { backend, location } = resolveUrl(url);
+  if (backend.remove === undefined) throw readOnly(url);
   await backend.remove(location);
+}
+
+function readOnly(url: string): StoreError {
+  return new StoreError(
+    'STORE_READ_ONLY',
+    `${url} can only be read`,
+    'Write the store to another backend, then copy it to where it is served.',
+  );
 }

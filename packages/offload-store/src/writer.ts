@@ -2,10 +2,10 @@
  * Filling a store: rows by id in any order, over as many processes as it takes; nothing is visible before `publish`.
  * Encodes, checks and serialises; where the bytes go and how they survive a kill is the backend's.
  */
-import type { RowSink } from './backend.js';
+import type { RowRange, RowSink } from './backend.js';
+import { eachBlock, fingerprintOf } from './checksums.js';
 import { StoreArgumentError, StoreError } from './errors.js';
-import { blockRowsOf, type StoreDescription } from './manifest.js';
-import { blockSums } from './reader.js';
+import { blocksOf, type StoreDescription } from './manifest.js';
 import { allocateRows, type RowBuffer, rowBytesOf } from './row-dtype.js';
 import { maxBatch, orderRows } from './row-order.js';
 
@@ -14,16 +14,18 @@ export class RowWriter implements AsyncDisposable {
   readonly url: string;
   readonly description: StoreDescription;
   readonly #sink: RowSink;
+  readonly #range: RowRange | undefined;
   readonly #rowBytes: number;
   #buffer: RowBuffer;
   #capacity = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #ended: 'published' | 'closed' | undefined;
 
-  constructor(url: string, description: StoreDescription, sink: RowSink) {
+  constructor(url: string, description: StoreDescription, sink: RowSink, range: RowRange | undefined) {
     this.url = url;
     this.description = description;
     this.#sink = sink;
+    this.#range = range;
     this.#rowBytes = rowBytesOf(description.dtype, description.width);
     this.#buffer = allocateRows(description.dtype, description.width, 0);
   }
@@ -68,19 +70,28 @@ export class RowWriter implements AsyncDisposable {
   publish(): Promise<void> {
     return this.#inTurn(async () => {
       this.#expectOpen();
+      if (this.#range !== undefined) {
+        const remedy = 'Close it, and publish with a writer of all rows: createStore without a range.';
+        throw new StoreArgumentError(
+          `publish: this writer of ${this.url} has only rows ${this.#range.from} to ${this.#range.to - 1}`,
+          remedy,
+        );
+      }
       const { rows } = this.description;
       if (this.written < rows) {
         const missing = `${rows - this.written} of ${rows} rows are missing, the first is ${this.nextMissing()}`;
         throw new StoreError('STORE_INCOMPLETE', `${this.url}: ${missing}`, 'Write the missing rows, then publish.');
       }
-      const blockRows = blockRowsOf(this.description);
-      const blocks: number[] = [];
-      await blockSums(
-        { rows, blockRows, rowBytes: this.#rowBytes },
+      const checksums = new Uint32Array(blocksOf(this.description));
+      await eachBlock(
+        { ...this.description, rowBytes: this.#rowBytes },
         (ids, into) => this.#sink.readRows(ids, into),
-        (_, sum) => blocks.push(sum),
+        (block, sum) => {
+          checksums[block] = sum;
+        },
       );
-      await this.#sink.publish({ ...this.description, rowBytes: this.#rowBytes, blockRows, blocks });
+      const fingerprint = await fingerprintOf(this.description, checksums);
+      await this.#sink.publish({ ...this.description, rowBytes: this.#rowBytes, fingerprint }, checksums);
       this.#ended = 'published';
     });
   }
@@ -111,15 +122,16 @@ export class RowWriter implements AsyncDisposable {
 
   #expectRows(ids: Uint32Array, values: Float32Array): void {
     const { rows, width } = this.description;
+    const { from, to } = this.#range ?? { from: 0, to: rows };
     if (values.length !== ids.length * width) {
       const expected = `[${ids.length}, ${width}] = ${ids.length * width}`;
       throw new StoreArgumentError(`write: rows has ${values.length} elements, expected ${expected}`, 'Give one row per id.');
     }
     for (let i = 0; i < ids.length; i += 1) {
-      if (ids[i]! < rows) continue;
+      if (ids[i]! >= from && ids[i]! < to) continue;
       throw new StoreArgumentError(
-        `write: ids[${i}] is ${ids[i]}, ${this.url} has rows 0 to ${rows - 1}`,
-        'Create the store with more rows.',
+        `write: ids[${i}] is ${ids[i]}, this writer of ${this.url} takes rows ${from} to ${to - 1}`,
+        this.#range === undefined ? 'Create the store with more rows.' : 'Give the row to the writer of its range.',
       );
     }
   }

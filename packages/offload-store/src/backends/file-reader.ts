@@ -4,12 +4,14 @@
  */
 import { read as readCallback, readSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { readManifest } from '@sconelm/artifact';
 import type { RowReader } from '../backend.js';
 import { asStoreError, CorruptStoreError, StoreError, withStoreErrors } from '../errors.js';
-import { manifestSchema, type StoreManifest } from '../manifest.js';
+import { blocksOf, manifestSchema, type StoreManifest } from '../manifest.js';
 import { runLength } from '../row-order.js';
-import { type FileLayout, layoutOf, manifestHead } from './file-layout.js';
+import { type FileLayout, layoutOf, shardFiles } from './file-layout.js';
+import { CHECKSUMS_NAME, MANIFEST_NAME, manifestHead } from './folder-form.js';
 import { Pace } from './pace.js';
 
 /** More in flight than UV_THREADPOOL_SIZE only wait in a queue; 16 fills a pool that has been widened. */
@@ -18,45 +20,73 @@ const readsInFlight = 16;
 export function openFileReader(location: string): Promise<RowReader> {
   const layout = layoutOf(location);
   return withStoreErrors(layout.directory, async () => {
-    const { manifest, file } = await openConsistently(layout);
-    return new FileReader(layout.rows, manifest, file);
+    const { manifest, files, checksums } = await openConsistently(layout);
+    return new FileReader(manifest, files, checksums);
   });
 }
 
-/** Manifest and rows of the same generation, though a publisher may replace the folder at any time. */
-async function openConsistently(layout: FileLayout): Promise<{ manifest: StoreManifest; file: FileHandle }> {
+/** An open file of a known length. */
+interface DataFile {
+  readonly path: string;
+  readonly handle: FileHandle;
+}
+
+interface Opened {
+  readonly manifest: StoreManifest;
+  readonly files: readonly DataFile[];
+  readonly checksums: DataFile;
+}
+
+/** Manifest and files of the same generation, though a publisher may replace the folder at any time. All are opened now, for the same reason. */
+async function openConsistently(layout: FileLayout): Promise<Opened> {
+  const path = join(layout.directory, MANIFEST_NAME);
   for (let attempt = 1; attempt <= 10; attempt += 1) {
-    const manifest = await readManifest(layout.manifest, { ...manifestHead, schema: manifestSchema });
-    const before = await identityOf(layout.manifest);
-    const isStill = async (): Promise<boolean> => {
-      const again = await readManifest(layout.manifest, { ...manifestHead, schema: manifestSchema });
-      return before === (await identityOf(layout.manifest)) && JSON.stringify(manifest) === JSON.stringify(again);
-    };
-    const file = await openRows(layout, isStill);
-    if (file === undefined) continue;
+    const manifest = await readManifest(path, { ...manifestHead, schema: manifestSchema });
+    const before = await identityOf(path);
+    const opened: DataFile[] = [];
+    let failure: unknown;
     try {
-      if (await isStill()) {
-        await expectSize(layout.rows, file, manifest);
-        return { manifest, file };
-      }
+      for (const { name, bytes } of filesOf(layout, manifest)) opened.push({ path: name, handle: await openFile(name, bytes) });
     } catch (error) {
-      await file.close();
-      throw error;
+      failure = error;
     }
-    await file.close();
+    let isUnchanged = false;
+    try {
+      const again = await readManifest(path, { ...manifestHead, schema: manifestSchema });
+      isUnchanged = before === (await identityOf(path)) && JSON.stringify(manifest) === JSON.stringify(again);
+      if (isUnchanged && failure !== undefined) throw failure;
+      if (isUnchanged) return { manifest, files: opened.slice(1), checksums: opened[0] };
+    } finally {
+      if (!isUnchanged || failure !== undefined) for (const { handle } of opened) await handle.close();
+    }
   }
   throw new StoreError('STORE_IO', `${layout.directory} is replaced again and again`, 'Open it when its writers have ended.');
 }
 
-/** The open file of rows; undefined if there is none because the store is being replaced. */
-async function openRows({ rows }: FileLayout, isStill: () => Promise<boolean>): Promise<FileHandle | undefined> {
+function filesOf({ directory }: FileLayout, manifest: StoreManifest): { readonly name: string; readonly bytes: number }[] {
+  const { rows, rowBytes, shardRows } = manifest;
+  const shards = shardFiles(directory, manifest).map((name, shard) => ({
+    name,
+    bytes: Math.min(shardRows, rows - shard * shardRows) * rowBytes,
+  }));
+  return [{ name: join(directory, CHECKSUMS_NAME), bytes: blocksOf(manifest) * 4 }, ...shards];
+}
+
+/** @throws {CorruptStoreError} if the file is missing or not as long as it should be */
+async function openFile(path: string, bytes: number): Promise<FileHandle> {
+  const file = await open(path).catch((error: unknown) => {
+    const known = asStoreError(error, path);
+    throw known instanceof StoreError && known.code === 'STORE_MISSING'
+      ? new CorruptStoreError(`${path} is missing beside its manifest`)
+      : known;
+  });
   try {
-    return await open(rows);
-  } catch (cause) {
-    const error = asStoreError(cause, rows);
-    if (!(error instanceof StoreError && error.code === 'STORE_MISSING')) throw error;
-    if (await isStill()) throw new CorruptStoreError(`${rows} is missing beside its manifest`);
-    return undefined;
+    const { size } = await file.stat();
+    if (size !== bytes) throw new CorruptStoreError(`${path} has ${size} bytes, expected ${bytes}`);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
   }
 }
 
@@ -65,31 +95,49 @@ async function identityOf(path: string): Promise<string> {
   return `${dev}:${ino}:${mtimeMs}:${size}`;
 }
 
-/** @throws {CorruptStoreError} if the file is not as long as its rows */
-async function expectSize(path: string, file: FileHandle, { rows, rowBytes }: StoreManifest): Promise<void> {
-  const { size } = await file.stat();
-  if (size !== rows * rowBytes)
-    throw new CorruptStoreError(`${path} has ${size} bytes, expected ${rows} rows of ${rowBytes} = ${rows * rowBytes}`);
+/** Neighbouring rows of one file. */
+interface Run {
+  readonly file: DataFile;
+  readonly position: number;
+  readonly bytes: number;
+  readonly count: number;
+  readonly first: number;
 }
 
 class FileReader implements RowReader {
   readonly manifest: StoreManifest;
-  readonly #path: string;
-  readonly #file: FileHandle;
+  readonly #files: readonly DataFile[];
+  readonly #checksums: DataFile;
   readonly #pace = new Pace();
 
-  constructor(path: string, manifest: StoreManifest, file: FileHandle) {
-    this.#path = path;
+  constructor(manifest: StoreManifest, files: readonly DataFile[], checksums: DataFile) {
     this.manifest = manifest;
-    this.#file = file;
+    this.#files = files;
+    this.#checksums = checksums;
+  }
+
+  #runAt(ids: Uint32Array, start: number): Run {
+    const { rowBytes, shardRows } = this.manifest;
+    const first = ids[start];
+    const shard = Math.floor(first / shardRows);
+    const count = Math.min(runLength(ids, start), (shard + 1) * shardRows - first);
+    return { file: this.#files[shard], position: (first - shard * shardRows) * rowBytes, bytes: count * rowBytes, count, first };
   }
 
   readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): void | Promise<void> {
     const { rowBytes } = this.manifest;
     for (let start = 0; start < ids.length; ) {
-      const count = runLength(ids, start);
-      const bytes = count * rowBytes;
-      this.#pace.time(bytes, () => this.#readSync(into, start * rowBytes, bytes, ids[start] * rowBytes));
+      const { file, position, bytes, count, first } = this.#runAt(ids, start);
+      const at = start * rowBytes;
+      try {
+        for (let done = 0; done < bytes; ) {
+          const read = this.#pace.time(bytes, () => readSync(file.handle.fd, into, at + done, bytes - done, position + done));
+          if (read === 0) throw cutShort(file, first);
+          done += read;
+        }
+      } catch (error) {
+        throw asStoreError(error, file.path);
+      }
       start += count;
       if (this.#pace.isSlow && start < ids.length) return this.#readAtOnce(ids.subarray(start), into.subarray(start * rowBytes), signal);
     }
@@ -103,9 +151,14 @@ class FileReader implements RowReader {
       while (next < ids.length) {
         signal?.throwIfAborted();
         const start = next;
-        const count = runLength(ids, start);
+        const { file, position, bytes, count, first } = this.#runAt(ids, start);
         next += count;
-        await this.#read(into, start * rowBytes, count * rowBytes, ids[start] * rowBytes);
+        const at = start * rowBytes;
+        for (let done = 0; done < bytes; ) {
+          const read = await readSome(file, into, at + done, bytes - done, position + done);
+          if (read === 0) throw cutShort(file, first);
+          done += read;
+        }
       }
     };
     // All settle before any failure is told: `into` is not touched after that.
@@ -114,36 +167,28 @@ class FileReader implements RowReader {
     if (failed !== undefined) throw failed.reason;
   }
 
-  #readSync(into: Uint8Array, offset: number, bytes: number, position: number): void {
-    try {
-      for (let done = 0; done < bytes; ) {
-        done += this.#expectSome(readSync(this.#file.fd, into, offset + done, bytes - done, position + done), position + done);
-      }
-    } catch (error) {
-      throw asStoreError(error, this.#path);
+  async readChecksums(first: number, into: Uint32Array): Promise<void> {
+    const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+    for (let done = 0; done < bytes.length; ) {
+      const read = await readSome(this.#checksums, bytes, done, bytes.length - done, first * 4 + done);
+      if (read === 0) throw new CorruptStoreError(`${this.#checksums.path} was cut short before block ${first + into.length}`);
+      done += read;
     }
   }
 
-  async #read(into: Uint8Array, offset: number, bytes: number, position: number): Promise<void> {
-    for (let done = 0; done < bytes; ) {
-      const read = await new Promise<number>((resolve, reject) => {
-        readCallback(this.#file.fd, into, offset + done, bytes - done, position + done, (error, got) =>
-          error === null ? resolve(got) : reject(asStoreError(error, this.#path)),
-        );
-      });
-      done += this.#expectSome(read, position + done);
-    }
+  async close(): Promise<void> {
+    for (const { handle } of [...this.#files, this.#checksums]) await handle.close();
   }
+}
 
-  /** A read may give less than it was asked for; it gives nothing only at the end of the file. */
-  #expectSome(read: number, position: number): number {
-    if (read > 0) return read;
-    throw new CorruptStoreError(
-      `${this.#path} ends before byte ${position} (row ${Math.floor(position / this.manifest.rowBytes)}): it was cut short`,
+function readSome({ path, handle }: DataFile, into: Uint8Array, at: number, bytes: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    readCallback(handle.fd, into, at, bytes, position, (error, read) =>
+      error === null ? resolve(read) : reject(asStoreError(error, path)),
     );
-  }
+  });
+}
 
-  close(): Promise<void> {
-    return withStoreErrors(this.#path, () => this.#file.close());
-  }
+function cutShort({ path }: DataFile, first: number): CorruptStoreError {
+  return new CorruptStoreError(`${path} ends inside the rows from ${first} on; it was cut short`);
 }

@@ -1,13 +1,17 @@
 /**
- * The journal of an unfinished file store: which rows are on the disk for certain. Records are appended after the rows they speak
- * of were synced, each with a checksum; a record cut short by a kill or a full disk ends the journal.
+ * The journals of an unfinished file store: which rows are on the disk for certain. Every writer appends to one of its own, numbered in the
+ * order in which writers came, so that replaying them in that order gives what is there. Records are appended after the rows they speak of
+ * were synced, each with a checksum; a record cut short by a kill or a full disk ends its journal.
  *
  * A record: u32 bytes of the payload, u32 its CRC-32, both little-endian; the payload is MessagePack: [sequence number, kind, first row, rows,
  * first row, rows, ...] with kind 1 written, 2 to be replaced.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { syncDirectory } from '@sconelm/artifact';
 import { pack, unpack } from 'msgpackr';
+import type { RowRange } from '../backend.js';
 import type { RowSet } from '../row-set.js';
 
 const headerBytes = 8;
@@ -28,12 +32,27 @@ export class Journal {
     this.#sequence = sequence;
   }
 
-  /** Opens a journal, which may be empty, brings `rows` up to date with it, and cuts off what does not check. */
-  static async open(path: string, rows: RowSet): Promise<Journal> {
+  /**
+   * Brings `rows` up to date with the journals in a folder and opens one to append to: the last, if it is of the same range, less what does not
+   * check at its end; else a new one. Two at a time in one folder must not overlap.
+   */
+  static async open(directory: string, range: RowRange, rows: RowSet): Promise<Journal> {
+    const names = (await readdir(directory)).filter((name) => /^journal-\d+-\d+-\d+\.bin$/.test(name)).sort(byNumber);
+    let end = { position: 0, sequence: 0 };
+    for (const name of names) end = replay(await readFile(join(directory, name)), rows);
+    const last = names.at(-1);
+    const own = `-${range.from}-${range.to}.bin`;
+    if (last?.endsWith(own) === true) return Journal.#openAt(join(directory, last), end);
+    const path = join(directory, `journal-${last === undefined ? 0 : numberOf(last) + 1}${own}`);
+    await (await open(path, 'wx')).close();
+    await syncDirectory(directory);
+    return Journal.#openAt(path, { position: 0, sequence: 0 });
+  }
+
+  static async #openAt(path: string, { position, sequence }: { readonly position: number; readonly sequence: number }): Promise<Journal> {
     const file = await open(path, 'r+');
     try {
-      const { position, sequence } = replay(await file.readFile(), rows);
-      await file.truncate(position);
+      if ((await stat(path)).size > position) await file.truncate(position);
       return new Journal(file, position, sequence);
     } catch (error) {
       await file.close();
@@ -72,6 +91,9 @@ export class Journal {
     return this.#file.close();
   }
 }
+
+const numberOf = (name: string): number => Number(/\d+/.exec(name)?.[0]);
+const byNumber = (a: string, b: string): number => numberOf(a) - numberOf(b);
 
 function replay(content: Uint8Array, rows: RowSet): { position: number; sequence: number } {
   const view = new DataView(content.buffer, content.byteOffset, content.byteLength);

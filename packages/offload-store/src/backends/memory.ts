@@ -1,5 +1,5 @@
 /** `memory:NAME`: rows in this process's memory, under a name. For tests and for small sets that need not outlive the process. */
-import { defineBackend } from '../backend.js';
+import { defineBackend, type RowRange } from '../backend.js';
 import { StoreError, StoreMismatchError } from '../errors.js';
 import { differenceOf, type StoreDescription, type StoreManifest } from '../manifest.js';
 import { rowBytesOf } from '../row-dtype.js';
@@ -12,9 +12,10 @@ interface Unfinished {
   readonly written: RowSet;
 }
 
-const published = new Map<string, { manifest: StoreManifest; bytes: Uint8Array }>();
+const published = new Map<string, { manifest: StoreManifest; bytes: Uint8Array; checksums: Uint32Array }>();
 const unfinished = new Map<string, Unfinished>();
-const writers = new Set<string>();
+/** The ranges that are being written, by store. */
+const writers = new Map<string, Set<RowRange>>();
 
 export const memoryBackend = defineBackend({
   scheme: 'memory',
@@ -24,16 +25,17 @@ export const memoryBackend = defineBackend({
     if (store === undefined) {
       throw new StoreError('STORE_MISSING', `memory:${name} does not exist in this process`, 'Create and publish it first.');
     }
-    const { manifest, bytes } = store;
+    const { manifest, bytes, checksums } = store;
     return {
       manifest,
       readRows: (ids, into) => copyRows(bytes, manifest.rowBytes, ids, into),
+      readChecksums: (first, into) => into.set(checksums.subarray(first, first + into.length)),
       close: async () => {},
     };
   },
 
-  async openSink(name, description, { restart }) {
-    expectNoWriter(name);
+  async openSink(name, description, { restart, range }) {
+    expectNoWriter(name, restart ? undefined : range);
     if (restart) unfinished.delete(name);
     const found = unfinished.get(name);
     const difference = found && differenceOf(found.description, description);
@@ -45,7 +47,8 @@ export const memoryBackend = defineBackend({
     const store = found ?? { description, bytes: new Uint8Array(description.rows * rowBytes), written: new RowSet(description.rows) };
     const { bytes, written } = store;
     unfinished.set(name, store);
-    writers.add(name);
+    const own = writers.get(name) ?? new Set();
+    writers.set(name, own.add(range));
     return {
       written,
       writeRows(ids, rows) {
@@ -55,12 +58,12 @@ export const memoryBackend = defineBackend({
         }
       },
       readRows: (ids, into) => copyRows(bytes, rowBytes, ids, into),
-      async publish(manifest) {
-        published.set(name, { manifest, bytes });
+      async publish(manifest, checksums) {
+        published.set(name, { manifest, bytes, checksums });
         unfinished.delete(name);
       },
       async close() {
-        writers.delete(name);
+        own.delete(range);
       },
     };
   },
@@ -72,9 +75,12 @@ export const memoryBackend = defineBackend({
   },
 });
 
-function expectNoWriter(name: string): void {
-  if (!writers.has(name)) return;
-  throw new StoreError('STORE_LOCKED', `memory:${name} has a writer already`, 'Close that writer first.');
+/** @param range within which; everywhere if it is left out */
+function expectNoWriter(name: string, range: RowRange = { from: 0, to: Number.POSITIVE_INFINITY }): void {
+  for (const { from, to } of writers.get(name) ?? []) {
+    if (from >= Math.max(range.to, range.from + 1) || range.from >= Math.max(to, from + 1)) continue;
+    throw new StoreError('STORE_LOCKED', `memory:${name} has a writer of rows ${from} to ${to} already`, 'Close that writer first.');
+  }
 }
 
 function copyRows(bytes: Uint8Array, rowBytes: number, ids: Uint32Array, into: Uint8Array): void {
