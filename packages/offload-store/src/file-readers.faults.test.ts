@@ -66,10 +66,14 @@ test('damage to the rows is found by verify; plain reads find what is cut off', 
   inFolder(async (folder) => {
     await fill(folder, 1, 'older');
     await fill(folder, 2);
-    const file = join(folder, 'store/rows.bin');
-    const seen = await forDamage(file, () => read(folder), { older: { file: join(folder, 'older/rows.bin'), blocks: times(50, 1000) } });
+    const file = join(folder, 'store/rows-00000.bin');
+    const seen = await forDamage(file, () => read(folder), {
+      older: { file: join(folder, 'older/rows-00000.bin'), blocks: times(50, 1000) },
+    });
     expect(seen.right).toBe(0);
     expect(seen.refused).toBeGreaterThan(1100);
+    const sums = await forDamage(join(folder, 'store/checksums.bin'), () => read(folder), { swaps: 0 });
+    expect(sums.right).toBe(0);
     const cut = await forDamage(file, () => read(folder, { verifies: false }), { bits: 0, swaps: 0 });
     expect(cut.right).toBe(0);
   }));
@@ -86,12 +90,12 @@ test('a store that is replaced, cut short or taken away while open gives its old
         const published = join(folder, 'store');
         try {
           if (kind === 0) await fill(folder, 3);
-          else if (kind === 1) truncateSync(join(published, 'rows.bin'), random.below(rows * width * 4));
+          else if (kind === 1) truncateSync(join(published, 'rows-00000.bin'), random.below(rows * width * 4));
           else if (kind === 2) rmSync(published, { recursive: true, force: true });
           else if (kind === 3) renameSync(published, join(folder, `moved ${step}`));
           else {
             writeFileSync(join(folder, 'other'), 'other');
-            renameSync(join(folder, 'other'), join(published, 'rows.bin'));
+            renameSync(join(folder, 'other'), join(published, 'rows-00000.bin'));
           }
         } catch (error) {
           if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error; // an earlier step took it away

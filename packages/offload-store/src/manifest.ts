@@ -28,6 +28,11 @@ const formFields = {
 const fitsNumbers = ({ rows, width, dtype }: { rows: number; width: number; dtype: (typeof rowDtypes)[number] }) =>
   rows * rowBytesOf(dtype, width) <= Number.MAX_SAFE_INTEGER;
 const TOO_LARGE = 'rows x rowBytes is beyond 2^53 bytes';
+/** A reader opens every data file at once. */
+const MAX_SHARDS = 4096;
+const fewFiles = ({ rows, shardRows = rows }: { rows: number; shardRows?: number | undefined }) =>
+  Math.ceil(rows / shardRows) <= MAX_SHARDS;
+const TOO_MANY = `more than ${MAX_SHARDS} data files: shardRows is too small`;
 
 const blockRows = z.int().positive();
 const shardRows = z.int().positive();
@@ -40,9 +45,13 @@ const requestSchema = z
     /** Rows per data file, for backends with files (default: about 16 GiB). */
     shardRows: shardRows.optional(),
   })
-  .refine(fitsNumbers, TOO_LARGE);
+  .refine(fitsNumbers, TOO_LARGE)
+  .refine(fewFiles, TOO_MANY);
 
-export const descriptionSchema = z.strictObject({ ...formFields, blockRows, shardRows }).refine(fitsNumbers, TOO_LARGE);
+export const descriptionSchema = z
+  .strictObject({ ...formFields, blockRows, shardRows })
+  .refine(fitsNumbers, TOO_LARGE)
+  .refine(fewFiles, TOO_MANY);
 
 /** What `createStore` is asked for. */
 export type StoreRequest = z.input<typeof requestSchema>;
@@ -60,6 +69,7 @@ export const manifestSchema = z
     fingerprint: z.string(),
   })
   .refine(fitsNumbers, TOO_LARGE)
+  .refine(fewFiles, TOO_MANY)
   .refine(({ dtype, width, rowBytes }) => rowBytes === rowBytesOf(dtype, width), 'rowBytes does not follow from dtype and width');
 
 export type StoreManifest = z.infer<typeof manifestSchema>;
@@ -76,7 +86,10 @@ export function describeStore(request: StoreRequest): StoreDescription {
     throw new StoreArgumentError(`store description: ${issue.path.join('.')}: ${issue.message}`, 'Correct that field.');
   }
   const rowBytes = rowBytesOf(parsed.data.dtype, parsed.data.width);
-  const { blockRows: block = rowsWithin(BLOCK_BYTES, rowBytes), shardRows: shard = rowsWithin(SHARD_BYTES, rowBytes) } = parsed.data;
+  const {
+    blockRows: block = rowsWithin(BLOCK_BYTES, rowBytes),
+    shardRows: shard = Math.max(rowsWithin(SHARD_BYTES, rowBytes), Math.ceil(parsed.data.rows / MAX_SHARDS), 1),
+  } = parsed.data;
   return { ...parsed.data, blockRows: block, shardRows: shard };
 }
 

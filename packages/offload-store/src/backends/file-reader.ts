@@ -57,7 +57,7 @@ async function openConsistently(layout: FileLayout): Promise<Opened> {
       if (isUnchanged && failure !== undefined) throw failure;
       if (isUnchanged) return { manifest, files: opened.slice(1), checksums: opened[0] };
     } finally {
-      if (!isUnchanged || failure !== undefined) for (const { handle } of opened) await handle.close();
+      if (!isUnchanged || failure !== undefined) await closeAll(opened);
     }
   }
   throw new StoreError('STORE_IO', `${layout.directory} is replaced again and again`, 'Open it when its writers have ended.');
@@ -176,9 +176,16 @@ class FileReader implements RowReader {
     }
   }
 
-  async close(): Promise<void> {
-    for (const { handle } of [...this.#files, this.#checksums]) await handle.close();
+  close(): Promise<void> {
+    return withStoreErrors(this.#checksums.path, () => closeAll([...this.#files, this.#checksums]));
   }
+}
+
+/** Closes every file, also where one fails; then that failure is thrown. */
+async function closeAll(files: readonly DataFile[]): Promise<void> {
+  const closed = await Promise.allSettled(files.map(({ handle }) => handle.close()));
+  const failed = closed.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }
 
 function readSome({ path, handle }: DataFile, into: Uint8Array, at: number, bytes: number, position: number): Promise<number> {
