@@ -10,7 +10,9 @@ export {
   withArtifactErrors,
 } from './errors.js';
 export { acquireLock, type Lock } from './lock.js';
-export { type ManifestForm, readManifest, writeManifest } from './manifest.js';
+export { readManifest, writeManifest } from './manifest.js';
+export { crc32 } from './portable/crc32.js';
+export { formatManifest, type ManifestForm, parseManifest } from './portable/manifest-text.js';
 export {
   makeDirectory,
   promoteDirectory,

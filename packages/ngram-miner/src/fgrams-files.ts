@@ -1,7 +1,6 @@
 /** F-gram sets on disk: fgrams.bin and fgrams.json in a folder. */
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
-import { crc32 } from 'node:zlib';
 import { publishBytes, publishDirectory, readManifest, sha256, withArtifactErrors, writeManifest } from '@sconelm/artifact';
 import { FgramSet } from './fgrams/fgram-set.js';
 import { corrupt, encodeFgramSet, type FgramManifest, fgramsForm, fileBytes, verifyFile } from './fgrams/format.js';
@@ -16,7 +15,7 @@ export async function publishFgrams(
   ranked: RankedFgrams,
   { minCount }: { readonly minCount: number },
 ): Promise<FgramManifest> {
-  const { bytes, manifest: described } = encodeFgramSet(ranked, { minCount, crc32 });
+  const { bytes, manifest: described } = encodeFgramSet(ranked, { minCount });
   const manifest = { ...described, hash: sha256(bytes) };
   const { kind, version } = fgramsForm;
   await publishDirectory(directory, async (aside) => {
@@ -37,7 +36,7 @@ export async function openFgrams(directory: string): Promise<FgramSet> {
       if (size !== fileBytes(manifest)) throw corrupt(`${size} bytes, expected ${fileBytes(manifest)}`, name);
       const bytes = new Uint8Array(new SharedArrayBuffer(size));
       await readWhole(file, bytes, name);
-      verifyFile(bytes, manifest, { crc32, name });
+      verifyFile(bytes, manifest, { name });
       return new FgramSet(bytes, manifest);
     } finally {
       await file.close();

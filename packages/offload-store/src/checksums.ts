@@ -1,6 +1,7 @@
 /** One CRC-32 per block of rows: made when a store is published, compared by `verify` or at the first touch of a block. */
+
+import { crc32 } from '@sconelm/artifact/portable';
 import type { RowReader } from './backend.js';
-import { crc32 } from './crc32.js';
 import { CorruptStoreError } from './errors.js';
 import { blocksOf, type StoreDescription, type StoreManifest } from './manifest.js';
 

@@ -2,10 +2,10 @@
  * The file of an f-gram set, fgrams.bin: the counts of its runs (f64), their first ids (u32), the slots of its table; little-endian.
  * fgrams.json says how long each is, and has a checksum of every MiB. All is used where it lies: nothing is parsed. (docs/architecture.md)
  */
+import { crc32 } from '@sconelm/artifact/portable';
 import { z } from 'zod';
 import { MinerError } from '../errors.js';
 import { type CountRuns, encodeRuns } from './count-runs.js';
-import { crc32 as ownCrc32 } from './crc32.js';
 import type { RankedFgrams } from './ranked.js';
 import { buildTable, tableBytes } from './slot-table.js';
 
@@ -60,7 +60,7 @@ export function fileBytes({ size, vocabSize, runs, table }: FgramManifest): numb
  */
 export function encodeFgramSet(
   ranked: RankedFgrams,
-  { minCount, crc32 = ownCrc32 }: { readonly minCount: number; readonly crc32?: (bytes: Uint8Array) => number },
+  { minCount }: { readonly minCount: number },
 ): { readonly bytes: Uint8Array<ArrayBuffer>; readonly manifest: Omit<FgramManifest, 'hash'> } {
   const { size, maxLength, vocabSize, boundary } = ranked;
   const byLength = lengthsOf(ranked);
@@ -69,7 +69,7 @@ export function encodeFgramSet(
   const { shape, bytes } = buildTable(ranked, slotsAt(runs));
   new Float64Array(bytes.buffer, 0, runs).set(counts);
   new Uint32Array(bytes.buffer, runs * 8, runs).set(firsts);
-  const blocks = blockSums(bytes, crc32);
+  const blocks = blockSums(bytes);
   return { bytes, manifest: { size, maxLength, vocabSize, boundary, minCount, byLength, runs, table: shape, blocks } };
 }
 
@@ -94,20 +94,16 @@ function lengthsOf({ size, maxLength, vocabSize, parents, tokens }: RankedFgrams
 }
 
 /** Checks the length and every block. @param name of the file, for errors @throws {MinerError} FGRAMS_CORRUPT */
-export function verifyFile(
-  bytes: Uint8Array,
-  manifest: FgramManifest,
-  { crc32 = ownCrc32, name = 'fgrams.bin' }: { readonly crc32?: (bytes: Uint8Array) => number; readonly name?: string } = {},
-): void {
+export function verifyFile(bytes: Uint8Array, manifest: FgramManifest, { name = 'fgrams.bin' }: { readonly name?: string } = {}): void {
   const expected = fileBytes(manifest);
   if (bytes.length !== expected) throw corrupt(`${bytes.length} bytes, expected ${expected}`, name);
-  const sums = blockSums(bytes, crc32);
+  const sums = blockSums(bytes);
   if (sums.length !== manifest.blocks.length) throw corrupt(`${sums.length} blocks, but ${manifest.blocks.length} checksums`, name);
   const damaged = sums.findIndex((sum, i) => sum !== manifest.blocks[i]);
   if (damaged >= 0) throw corrupt(`block ${damaged} (from byte ${damaged * BLOCK}) has another checksum`, name);
 }
 
-function blockSums(bytes: Uint8Array, crc32: (bytes: Uint8Array) => number): number[] {
+function blockSums(bytes: Uint8Array): number[] {
   return Array.from({ length: Math.ceil(bytes.length / BLOCK) }, (_, i) => crc32(bytes.subarray(i * BLOCK, (i + 1) * BLOCK)));
 }
 
