@@ -15,13 +15,11 @@ export function asideOf(target: string): string {
 
 export const hiddenBeside = (target: string, suffix: string): string => join(dirname(target), `.${basename(target)}${suffix}`);
 
-/** Removes what processes that are dead for certain left aside for `target`. */
-export async function removeLeftovers(target: string): Promise<void> {
-  const prefix = `.${basename(target)}.aside-`;
-  for (const name of await readdir(dirname(target))) {
-    if (!name.startsWith(prefix)) continue;
-    const parts = /^(\d+)-([^-]*)-[0-9a-f]+@(.+)$/.exec(name.slice(prefix.length));
+/** Removes what processes that are dead for certain left aside in a folder, for whatever target. */
+export async function removeLeftovers(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const parts = /^\..+\.aside-(\d+)-([^-]*)-[0-9a-f]+@(.+)$/.exec(name);
     if (parts === null || isAlive({ pid: Number(parts[1]), started: parts[2] || null, host: decodeURIComponent(parts[3]!) })) continue;
-    await rm(join(dirname(target), name), { force: true, recursive: true });
+    await rm(join(directory, name), { force: true, recursive: true });
   }
 }

@@ -49,7 +49,7 @@ async function claim(path: string): Promise<Lock> {
 
 /** Makes the lock file, whole from its first moment. */
 async function tryLink(path: string, holder: Holder): Promise<boolean> {
-  await removeLeftovers(path);
+  await removeLeftovers(dirname(path));
   const draft = asideOf(path);
   try {
     const file = await open(draft, 'wx');

@@ -16,7 +16,7 @@ export async function publishFile(path: string, write: (file: FileHandle) => Pro
   const target = resolve(path);
   await withArtifactErrors(target, async () => {
     await makeDirectory(dirname(target));
-    await removeLeftovers(target);
+    await removeLeftovers(dirname(target));
     const aside = asideOf(target);
     try {
       const file = await open(aside, 'wx');
@@ -49,7 +49,7 @@ export async function publishDirectory(path: string, write: (asideDirectory: str
   const target = resolve(path);
   await withArtifactErrors(target, async () => {
     await makeDirectory(dirname(target));
-    await removeLeftovers(target);
+    await removeLeftovers(dirname(target));
     const aside = asideOf(target);
     try {
       await mkdir(aside);
@@ -73,7 +73,7 @@ export async function promoteDirectory(aside: string, path: string): Promise<voi
   const parent = dirname(target);
   await withArtifactErrors(target, async () => {
     await syncTree(aside);
-    await removeLeftovers(target);
+    await removeLeftovers(dirname(target));
     for (let attempt = 1; ; attempt += 1) {
       await settleDirectory(target);
       if (await exists(target)) {
@@ -145,7 +145,7 @@ async function syncTree(directory: string): Promise<void> {
 export async function removeDirectory(path: string): Promise<void> {
   const target = resolve(path);
   await withArtifactErrors(target, async () => {
-    if (await exists(dirname(target))) await removeLeftovers(target);
+    if (await exists(dirname(target))) await removeLeftovers(dirname(target));
     await discard(target, target);
   });
 }

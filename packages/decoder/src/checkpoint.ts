@@ -1,5 +1,6 @@
 /** Variable sets to and from safetensors files, written aside and renamed. */
 import { readFile } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { publishBytes, sha256, withArtifactErrors } from '@sconelm/artifact';
 import type { VariableSet } from '@sconelm/tensor-webgpu';
 import { DecoderError } from './errors.js';
@@ -15,12 +16,42 @@ export async function saveCheckpoint(
   const tensors = new Map<string, NamedTensor>();
   for (const variable of variables)
     tensors.set(variable.name, { shape: variable.shape, data: (await variable.read()) as Float32Array<ArrayBuffer> });
-  await publishBytes(path, encodeSafetensors(tensors, metadata, options));
+  await writeCheckpoint(path, tensors, metadata, options);
 }
 
-/** @throws {ArtifactError | DecoderError} missing, or corrupt */
+/** Publishes tensors as one file, with a checksum among its metadata. @throws {ArtifactError} */
+export async function writeCheckpoint(
+  path: string,
+  tensors: ReadonlyMap<string, NamedTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+  options: { readonly dtype?: StoredDType } = {},
+): Promise<void> {
+  const bytes = encodeSafetensors(tensors, { checksum: unsealed, ...metadata }, options);
+  bytes.set(new TextEncoder().encode(sealOf(bytes)), sealAt);
+  await publishBytes(path, bytes);
+}
+
+/** Reads a file of `writeCheckpoint`; those from elsewhere have no checksum: `parseSafetensors` reads them. @throws {ArtifactError | DecoderError} missing, or corrupt */
 export async function readCheckpoint(path: string): Promise<Map<string, NamedTensor>> {
-  return withArtifactErrors(path, async () => parseSafetensors(await readFile(path), path).tensors);
+  return withArtifactErrors(path, async () => {
+    const bytes = await readFile(path);
+    const { tensors, metadata } = parseSafetensors(bytes, path);
+    const expected = sealOf(bytes);
+    if (metadata.checksum === expected) return tensors;
+    const what = `${path}: checksum is ${metadata.checksum ?? 'missing'}, but the content has ${expected}`;
+    throw new DecoderError('CHECKPOINT_CORRUPT', what, 'Copy or train this checkpoint again.');
+  });
+}
+
+/** A seal is the CRC-32 of the whole file with this text in the seal's own place. It is the first entry of the header. */
+const unsealed = 'crc32:00000000';
+
+/** Where it begins: encodeSafetensors writes metadata first. */
+const sealAt = 8 + '{"__metadata__":{"checksum":"'.length;
+
+function sealOf(bytes: Uint8Array): string {
+  const sum = crc32(bytes.subarray(sealAt + unsealed.length), crc32(unsealed, crc32(bytes.subarray(0, sealAt))));
+  return `crc32:${sum.toString(16).padStart(8, '0')}`;
 }
 
 /**

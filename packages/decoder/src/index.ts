@@ -1,5 +1,5 @@
 export { blockShapes, linear, norm, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
-export { fingerprint, loadCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js';
+export { fingerprint, loadCheckpoint, readCheckpoint, saveCheckpoint, writeCheckpoint } from './checkpoint.js';
 export { type DecoderConfig, decoderConfigSchema, parseDecoderConfig } from './config.js';
 export { countParameters, inferenceFlopsPerToken } from './cost.js';
 export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';
