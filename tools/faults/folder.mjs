@@ -22,9 +22,9 @@ export async function inFolder(work) {
 
 /**
  * Everything in a folder, hidden files included: path -> SHA-256 of a file, 'folder', or a link's target.
- * @param {string} folder @returns {Record<string, string>}
+ * @param {string} folder @param {RegExp} [varies] names of files of which only the name is told @returns {Record<string, string>}
  */
-export function treeOf(folder) {
+export function treeOf(folder, varies) {
   /** @type {Record<string, string>} */
   const tree = {};
   const visit = (/** @type {string} */ within) => {
@@ -35,6 +35,7 @@ export function treeOf(folder) {
         tree[name] = 'folder';
         visit(name);
       } else if (entry.isSymbolicLink()) tree[name] = `-> ${real.readlinkSync(full)}`;
+      else if (varies?.test(name)) tree[name] = 'file';
       else tree[name] = createHash('sha256').update(real.readFileSync(full)).digest('hex');
     }
   };

@@ -1,7 +1,6 @@
 /** Training a model on windows of tokens; interrupted, it goes on from its last checkpoint with the same bits. (SCONE, section 3) */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { acquireLock, publishBytes, withArtifactErrors } from '@sconelm/artifact';
+import { acquireLock, readManifest, writeManifest } from '@sconelm/artifact';
 import { decoderLosses, loadCheckpoint, saveCheckpoint } from '@sconelm/decoder';
 import {
   batchForest,
@@ -50,8 +49,12 @@ const REPORT = 10;
 /** Lines from one reading of the token table's deviation to the next. */
 const DEVIATION = 10;
 
-const stateSchema = z.strictObject({ step: z.int().positive(), seconds: z.number(), nodes: z.int() });
-type State = z.infer<typeof stateSchema>;
+const stateForm = {
+  kind: 'scone-training-state',
+  version: 1,
+  schema: z.strictObject({ step: z.int().positive(), seconds: z.number(), nodes: z.int() }),
+};
+type State = z.infer<typeof stateForm.schema>;
 
 /** Matrices decay; the token table, positions, norms, biases and the gain do not. */
 function isDecayed(name: string, rank: number): boolean {
@@ -87,7 +90,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
     await publishCheckpoint(directory, step, async (aside) => {
       await saveCheckpoint(path.join(aside, 'model.safetensors'), variables);
       await saveCheckpoint(path.join(aside, 'optimizer.safetensors'), optimizer.moments);
-      await publishBytes(path.join(aside, 'state.json'), JSON.stringify(state));
+      await writeManifest(path.join(aside, 'state.json'), { kind: stateForm.kind, version: stateForm.version, ...state });
     });
     saved = performance.now();
   };
@@ -188,14 +191,7 @@ async function resume(directory: string, { variables }: Model, optimizer: AdamW)
   const step = (await listCheckpoints(directory)).at(-1);
   if (step === undefined) return { step: 0, seconds: 0, nodes: 0 };
   const folder = checkpointFolder(directory, step);
-  const file = path.join(folder, 'state.json');
-  const text = await withArtifactErrors(file, () => readFile(file, 'utf8'));
-  let state: State;
-  try {
-    state = stateSchema.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new TrainError('TRAIN_STATE', `${file} is not a training state`, `Delete ${folder}; the run goes on from the one before.`, cause);
-  }
+  const state = await readManifest(path.join(folder, 'state.json'), stateForm);
   await loadCheckpoint(path.join(folder, 'model.safetensors'), variables);
   await loadCheckpoint(path.join(folder, 'optimizer.safetensors'), optimizer.moments);
   return state;

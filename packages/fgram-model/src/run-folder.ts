@@ -2,9 +2,16 @@
  * The folder of a training run, all that inference needs: config.json says what the model is and from which tokenizer and f-grams,
  * checkpoints/STEP holds its parameters. Everything appears by rename, so a killed run leaves its last checkpoint whole.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { MissingArtifactError, publishDirectory, readManifest, withArtifactErrors, writeManifest } from '@sconelm/artifact';
+import {
+  MissingArtifactError,
+  publishDirectory,
+  readManifest,
+  removeDirectory,
+  withArtifactErrors,
+  writeManifest,
+} from '@sconelm/artifact';
 import { loadCheckpoint } from '@sconelm/decoder';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
@@ -49,15 +56,22 @@ export async function readRunManifest(directory: string): Promise<RunManifest> {
   return readManifest(runPaths(directory).config, form);
 }
 
-/** Steps of the whole checkpoints, ascending. */
+/** Steps of the whole checkpoints, ascending; none where there is no run. @throws {ArtifactError} ARTIFACT_IO */
 export async function listCheckpoints(directory: string): Promise<number[]> {
-  const { checkpoints } = runPaths(directory);
-  await mkdir(checkpoints, { recursive: true });
-  const names = await readdir(checkpoints);
+  const names = await namesIn(runPaths(directory).checkpoints);
   return names
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .sort((a, b) => a - b);
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await withArtifactErrors(directory, () => readdir(directory));
+  } catch (error) {
+    if (error instanceof MissingArtifactError) return [];
+    throw error;
+  }
 }
 
 export function checkpointFolder(directory: string, step: number): string {
@@ -68,9 +82,7 @@ export function checkpointFolder(directory: string, step: number): string {
 export async function publishCheckpoint(directory: string, step: number, write: (aside: string) => Promise<void>): Promise<void> {
   await publishDirectory(checkpointFolder(directory, step), write);
   const steps = await listCheckpoints(directory);
-  await withArtifactErrors(directory, async () => {
-    for (const old of steps.slice(0, -2)) await rm(checkpointFolder(directory, old), { recursive: true });
-  });
+  for (const old of steps.slice(0, -2)) await removeDirectory(checkpointFolder(directory, old));
 }
 
 /** The model of a run with the parameters of its newest checkpoint. @throws {ArtifactError | DecoderError} missing, corrupt, or of another model */

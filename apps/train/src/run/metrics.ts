@@ -76,6 +76,6 @@ export class MetricsLog {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close();
+    await withArtifactErrors(this.#file, () => this.#handle.close());
   }
 }
