@@ -2,21 +2,15 @@
 import { AddedTokens } from './added-tokens.js';
 import { BYTE_TO_CHARACTER } from './byte-level.js';
 import { BytePairEncoder } from './byte-pair-encoder.js';
-import { mergesOf, piecesOf } from './pipeline.js';
+import type { Engine } from './engine.js';
+import { mergesOf, type Pieces, piecesOf } from './pipeline.js';
 import { TokenBytes } from './token-bytes.js';
-import type { TokenList } from './token-list.js';
 import type { AddedToken, TokenizerJson } from './tokenizer-json.js';
 
-/** What a kind of tokenizer does; texts are UTF-8. */
-export interface Engine {
-  /** Appends the ids of a text. */
-  encode(utf8: Uint8Array, into: TokenList): void;
-  /** The bytes ids stand for. */
-  decode(ids: ArrayLike<number>): Uint8Array;
-}
+type Encode = Engine['encode'];
 
 const BLANK = 0x20;
-/** Below U+0300, whose UTF-8 starts with this byte, every text is in normal form C. */
+/** U+0300, the first character that may not stand in a text in normal form C, starts with this byte in UTF-8. */
 const FIRST_NOT_NORMAL = 0xcc;
 
 /** @param inText the added tokens that are looked for in texts @returns undefined if the fast path does not know this tokenizer */
@@ -26,55 +20,27 @@ export function byteLevelEngine(
   inText: readonly AddedToken[],
 ): Engine | undefined {
   const pieces = piecesOf(json.pre_tokenizer);
-  const normal = json.normalizer ?? undefined;
-  if (pieces === undefined || (normal !== undefined && normal.type !== 'NFC')) return undefined;
-  const merges = mergesOf(json);
-  if (merges === undefined) return undefined;
-  const added = new Set(json.added_tokens?.map(({ content }) => content));
-  const special = new Set(json.added_tokens?.filter((token) => token.special).map(({ content }) => content));
-  const encoder = new BytePairEncoder({
-    scan: pieces.scan,
-    merges,
-    byteIds: Int32Array.from(BYTE_TO_CHARACTER, (character) => vocabulary.get(character) as number),
-    ...(json.model.ignore_merges === true && {
-      wholePiece: (piece) => {
-        const token = Array.from(piece, (byte) => BYTE_TO_CHARACTER[byte]).join('');
-        return special.has(token) ? undefined : vocabulary.get(token);
-      },
-    }),
-  });
-  const encodeText = (bytes: Uint8Array, into: TokenList): void => {
-    if (!pieces.prefixBlank || bytes.length === 0 || bytes[0] === BLANK) {
-      encoder.encode(bytes, 0, bytes.length, into);
-      return;
-    }
-    const prefixed = new Uint8Array(bytes.length + 1);
-    prefixed[0] = BLANK;
-    prefixed.set(bytes, 1);
-    encoder.encode(prefixed, 0, prefixed.length, into);
-  };
-  const cut = (tokens: readonly AddedToken[], next: typeof encodeText): typeof encodeText => {
-    if (tokens.length === 0) return next;
-    const addedTokens = new AddedTokens(tokens);
-    return (bytes, into) =>
-      addedTokens.split(
-        bytes,
-        (at, end) => next(bytes.subarray(at, end), into),
-        (id) => into.push(id),
-      );
-  };
-  let encode = encodeText;
-  if (normal === undefined) encode = cut(inText, encodeText);
+  const normalizer = json.normalizer?.type;
+  const isKnown =
+    pieces !== undefined && (normalizer === undefined || normalizer === 'NFC') && inText.every(({ lstrip, rstrip }) => !lstrip && !rstrip);
+  const merges = isKnown ? mergesOf(json, vocabulary) : undefined;
+  if (pieces === undefined || merges === undefined) return undefined;
+
+  const encodePieces = piecesEncoder(json, vocabulary, merges, pieces);
+  let encode: Encode;
+  if (normalizer === undefined) encode = cutAt(inText, encodePieces);
   else {
-    const normalized = inText
-      .filter((token) => token.normalized ?? !token.special)
-      .map((token) => ({ ...token, content: token.content.normalize('NFC') }));
-    const cutNormalized = cut(normalized, encodeText);
-    encode = cut(
-      inText.filter((token) => !(token.normalized ?? !token.special)),
-      (bytes, into) => cutNormalized(normalize(bytes), into),
+    // A normalised token is looked for in normalised text.
+    const isNormalized = ({ normalized, special }: AddedToken): boolean => normalized ?? !special;
+    const normalized = inText.filter(isNormalized).map(({ id, content }) => ({ id, content: content.normalize('NFC') }));
+    const encodeNormalized = cutAt(normalized, encodePieces);
+    encode = cutAt(
+      inText.filter((token) => !isNormalized(token)),
+      (text, into) => encodeNormalized(normalize(text), into),
     );
   }
+
+  const added = new Set(json.added_tokens?.map(({ content }) => content));
   let tokenBytes: TokenBytes | undefined;
   return {
     encode,
@@ -83,6 +49,47 @@ export function byteLevelEngine(
       return tokenBytes.of(ids);
     },
   };
+}
+
+function piecesEncoder(
+  { model, added_tokens }: TokenizerJson,
+  vocabulary: ReadonlyMap<string, number>,
+  merges: Int32Array,
+  { scan, prefixBlank }: Pieces,
+): Encode {
+  const special = new Set(added_tokens?.filter((token) => token.special).map(({ content }) => content));
+  const wholePiece = (piece: Uint8Array): number | undefined => {
+    const token = Array.from(piece, (byte) => BYTE_TO_CHARACTER[byte]).join('');
+    return special.has(token) ? undefined : vocabulary.get(token);
+  };
+  const encoder = new BytePairEncoder({
+    scan,
+    merges,
+    byteIds: Int32Array.from(BYTE_TO_CHARACTER, (character) => vocabulary.get(character) as number),
+    ...(model.ignore_merges === true && { wholePiece }),
+  });
+  if (!prefixBlank) return (text, into) => encoder.encode(text, into);
+  return (text, into) => {
+    let prefixed = text;
+    if (text.length > 0 && text[0] !== BLANK) {
+      prefixed = new Uint8Array(text.length + 1);
+      prefixed[0] = BLANK;
+      prefixed.set(text, 1);
+    }
+    encoder.encode(prefixed, into);
+  };
+}
+
+/** Encodes added tokens as what they are, and what is between them by `next`. */
+function cutAt(tokens: readonly Pick<AddedToken, 'id' | 'content'>[], next: Encode): Encode {
+  if (tokens.length === 0) return next;
+  const added = new AddedTokens(tokens);
+  return (text, into) =>
+    added.split(
+      text,
+      (between) => next(between, into),
+      (id) => into.push(id),
+    );
 }
 
 function normalize(bytes: Uint8Array): Uint8Array {

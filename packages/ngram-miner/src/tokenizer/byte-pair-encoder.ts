@@ -26,18 +26,19 @@ export class BytePairEncoder {
 
   constructor({ scan, merges, byteIds, wholePiece }: BytePairOptions) {
     this.#scan = scan;
-    this.#merges = new Merges(merges);
+    this.#merges = new Merges(merges, byteIds);
     this.#byteIds = byteIds;
     this.#wholePiece = wholePiece;
   }
 
-  /** Appends the ids of `bytes[at, end)`, UTF-8. */
-  encode(bytes: Uint8Array, at: number, end: number, into: TokenList): void {
+  /** Appends the ids of UTF-8 text. */
+  encode(bytes: Uint8Array, into: TokenList): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const scan = this.#scan;
     const cache = this.#cache;
     const byteIds = this.#byteIds;
-    for (let start = at; start < end; ) {
+    const end = bytes.length;
+    for (let start = 0; start < end; ) {
       const stop = scan(bytes, start, end);
       // A piece has no more ids than bytes.
       into.reserve(stop - start);
@@ -67,6 +68,6 @@ export class BytePairEncoder {
   #encodePiece(bytes: Uint8Array, at: number, end: number, into: TokenList): void {
     const whole = this.#wholePiece?.(bytes.subarray(at, end));
     if (whole !== undefined) into.push(whole);
-    else into.length = this.#merges.encode(bytes, at, end, this.#byteIds, into.ids, into.length);
+    else into.length = this.#merges.encode(bytes, at, end, into.ids, into.length);
   }
 }

@@ -7,6 +7,10 @@ export class Heap<T> {
     this.#before = before;
   }
 
+  get top(): T | undefined {
+    return this.#items[0];
+  }
+
   push(item: T): void {
     const items = this.#items;
     let i = items.push(item) - 1;

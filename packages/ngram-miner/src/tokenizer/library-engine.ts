@@ -1,6 +1,6 @@
 /** Every other kind of tokenizer (SentencePiece, Unigram, WordPiece, unknown patterns) through Hugging Face's library, at its speed. */
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
-import type { Engine } from './byte-level-engine.js';
+import type { Engine } from './engine.js';
 import { type AddedToken, type TokenizerJson, unsupported } from './tokenizer-json.js';
 
 /** @param inText the added tokens that are looked for in texts @throws {MinerError} TOKENIZER_UNSUPPORTED */

@@ -29,7 +29,7 @@ export function piecesOf(preTokenizer: Component | null | undefined): Pieces | u
 const isEmpty = (field: unknown): boolean => field === undefined || field === null || field === '' || field === false;
 
 /** The merges as ids (left, right, joined) by rank; undefined if this is no byte-level BPE in which every step has a token. */
-export function mergesOf({ model }: TokenizerJson): Int32Array | undefined {
+export function mergesOf({ model }: TokenizerJson, ids: ReadonlyMap<string, number>): Int32Array | undefined {
   if (model.type !== undefined && model.type !== 'BPE') return undefined;
   if (!Array.isArray(model.merges) || Array.isArray(model.vocab)) return undefined;
   if (
@@ -38,7 +38,6 @@ export function mergesOf({ model }: TokenizerJson): Int32Array | undefined {
     )
   )
     return undefined;
-  const ids = new Map(Object.entries(model.vocab as Readonly<Record<string, number>>));
   if (BYTE_TO_CHARACTER.some((character) => !ids.has(character))) return undefined;
   const merges = new Int32Array(3 * model.merges.length);
   let at = 0;

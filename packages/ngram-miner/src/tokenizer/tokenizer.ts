@@ -1,5 +1,6 @@
 /** Tokenizers in the form of Hugging Face's tokenizer.json: text to ids and back. Runs in browsers. */
-import { byteLevelEngine, type Engine } from './byte-level-engine.js';
+import { byteLevelEngine } from './byte-level-engine.js';
+import type { Engine } from './engine.js';
 import { libraryEngine } from './library-engine.js';
 import { TokenList } from './token-list.js';
 import { boundaryOf, readTokenizerJson, type TokenizerJson, vocabularyOf } from './tokenizer-json.js';
