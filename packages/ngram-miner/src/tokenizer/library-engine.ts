@@ -5,27 +5,41 @@ import { type AddedToken, type TokenizerJson, unsupported } from './tokenizer-js
 
 /** @param inText the added tokens that are looked for in texts @throws {MinerError} TOKENIZER_UNSUPPORTED */
 export function libraryEngine(json: TokenizerJson, inText: readonly AddedToken[]): Engine {
-  const open = (added: readonly AddedToken[]): LibraryTokenizer => {
-    const complete = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...json, added_tokens: added };
-    try {
-      return new LibraryTokenizer(complete, {});
-    } catch (cause) {
-      throw unsupported('the library of tokenizers does not take it', cause);
-    }
-  };
   const all = json.added_tokens ?? [];
-  // The library looks for every added token it knows; decoding needs them all.
-  const decoder = open(all);
-  const encoder = inText.length === all.length ? decoder : open(inText);
-  const utf8 = new TextEncoder();
+  // The library looks for every added token it knows, and decodes none that it does not know.
+  const decoder = open(json, all);
+  const encoder = inText.length === all.length ? decoder : open({ ...json, model: hide(json.model, all, inText) }, inText);
+  const fromUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+  const toUtf8 = new TextEncoder();
   return {
-    encode(bytes, into) {
-      const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
-      for (const id of encoder.encode(text, { add_special_tokens: false }).ids) into.push(id);
+    encode(utf8, into) {
+      const { ids } = encoder.encode(fromUtf8.decode(utf8), { add_special_tokens: false });
+      for (const id of ids as readonly unknown[]) {
+        if (typeof id !== 'number') throw unsupported('it has no token for some of the text, and none for what is unknown');
+        into.push(id);
+      }
     },
     decode(ids) {
       if (ids.length === 0) return new Uint8Array();
-      return utf8.encode(decoder.decode(Array.from(ids), { clean_up_tokenization_spaces: false }));
+      return toUtf8.encode(decoder.decode(Array.from(ids), { clean_up_tokenization_spaces: false }));
     },
   };
+}
+
+function open(json: TokenizerJson, added: readonly AddedToken[]): LibraryTokenizer {
+  const complete = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...json, added_tokens: added };
+  try {
+    return new LibraryTokenizer(complete, {});
+  } catch (cause) {
+    throw unsupported('the library of tokenizers does not take it', cause);
+  }
+}
+
+/** A vocabulary that finds no added token in a text but those `inText`: the others get names that UTF-8 cannot spell. */
+function hide(model: TokenizerJson['model'], all: readonly AddedToken[], inText: readonly AddedToken[]): TokenizerJson['model'] {
+  const { vocab, unk_token, unk_id } = model;
+  const hidden = new Set(all.filter((token) => !inText.includes(token)).map(({ content }) => content));
+  const nameOf = (token: string, isUnknown: boolean): string => (hidden.has(token) && !isUnknown ? `\ud800${token}` : token);
+  if (Array.isArray(vocab)) return { ...model, vocab: vocab.map(([token, score], id) => [nameOf(token, id === unk_id), score] as const) };
+  return { ...model, vocab: Object.fromEntries(Object.entries(vocab).map(([token, id]) => [nameOf(token, token === unk_token), id])) };
 }
