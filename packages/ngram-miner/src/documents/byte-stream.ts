@@ -82,7 +82,7 @@ async function* unzstd(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
 
 /**
  * @param from byte to begin at, of a file that is not packed
- * @throws {TextError} TEXT_FORMAT: a packed file is truncated or damaged; what lies before the damage has been given
+ * @throws {TextError} TEXT_FORMAT: a packed file is truncated or damaged; what lies before has been given, but for the slice of a damage
  */
 export async function* readBytes(input: OpenInput, { file, packing }: InputFile, from = 0): AsyncGenerator<Uint8Array> {
   const packed = plain(input, from);
