@@ -98,6 +98,7 @@ class Rate {
   readonly #progress: Progress;
   #first: { readonly time: number; readonly tokens: number } | undefined;
   tokensPerSecond: number | undefined;
+  #isRead = false;
 
   constructor(progress: Progress) {
     this.#progress = progress;
@@ -107,6 +108,8 @@ class Rate {
     const time = performance.now();
     this.#first ??= { time, tokens };
     if (time > this.#first.time) this.tokensPerSecond = (1000 * (tokens - this.#first.tokens)) / (time - this.#first.time);
+    if (this.#isRead) return; // the end is shown once
+    this.#isRead = bytes === totalBytes;
     const detail =
       this.tokensPerSecond === undefined ? {} : { detail: `${Math.round(this.tokensPerSecond).toLocaleString('en')} tokens/s` };
     this.#progress.update('encoding', { done: bytes, total: totalBytes, unit: 'bytes', ...detail });

@@ -24,19 +24,16 @@ export async function* readSource(
     onFault(fault);
   };
   const reading = readAll(source, { textField, onFault: report, ...(onRead === undefined ? {} : { onRead }) });
-  for (;;) {
-    let next: IteratorResult<Document>;
-    try {
-      next = await reading.next();
-    } catch (error) {
-      if (!(error instanceof TextError)) throw error;
-      report(error);
-      return;
+  try {
+    for await (const document of reading) {
+      if (!/\S/.test(document.text)) continue;
+      count++;
+      yield document;
     }
-    if (next.done === true) break;
-    if (!/\S/.test(next.value.text)) continue;
-    count++;
-    yield next.value;
+  } catch (error) {
+    if (!(error instanceof TextError)) throw error;
+    report(error);
+    return;
   }
   if (count > 0 || source.from > 0 || source.to < source.size) return;
   report(new TextError('TEXT_EMPTY', { file: source.file, offset: -1 }, 'it has no text', 'Leave this file out, or give one with text.'));

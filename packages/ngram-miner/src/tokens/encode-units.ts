@@ -6,7 +6,10 @@ import type { EncodeProgress } from './encode-unit.js';
 import type { EncodeReply, EncodeWorkerData, FailureReport } from './encode-worker.js';
 import type { Unit } from './units.js';
 
-/** Threads run compiled code: beside this file once it is built, in dist/ while tests run the TypeScript sources. */
+/**
+ * Threads run compiled code: beside this file once it is built, in dist/ while tests run the TypeScript sources (`npm test` builds first). They do
+ * not inherit the flags of tests, which resolve packages to their sources.
+ */
 const WORKER = import.meta.url.endsWith('.ts')
   ? new URL('../../dist/tokens/encode-worker.js', import.meta.url)
   : new URL('./encode-worker.js', import.meta.url);
@@ -39,7 +42,7 @@ export function encodeUnits({ units, workers, onProgress, ...workerData }: Encod
   };
   let next = 0;
   const threads = Array.from({ length: Math.min(workers, units.length) }, () => {
-    const thread = new Worker(WORKER, { workerData });
+    const thread = new Worker(WORKER, { workerData, execArgv: [] });
     let current = -1;
     const advance = () => {
       current = next++;
