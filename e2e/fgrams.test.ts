@@ -1,12 +1,35 @@
 /** What `mine --report` and `fgrams` say of a set, through the built commands. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fgramStatisticsSchema, openDataset, openFgrams } from '@sconelm/ngram-miner';
+import { FgramSources, fgramStatisticsSchema, openDataset, openFgrams } from '@sconelm/ngram-miner';
 import { describe, expect, it } from 'vitest';
 import { commandsInFolder } from './command.js';
 
 const { folder, command } = commandsInFolder();
 const at = (...names: string[]) => path.join(folder, ...names);
+
+it('mine --sources says in which documents an f-gram stands, and where', async () => {
+  const documents = Array.from({ length: 60 }, (_, i) => `Document ${i}. ${'The cat sat on the mat. '.repeat(1 + (i % 3))}`);
+  writeFileSync(at('train.jsonl'), documents.map((text) => JSON.stringify({ text })).join('\n'));
+  const prepare = ['prepare', '--text', 'train.jsonl', '--heldout-text', 'train.jsonl', '--vocab-size', '280', '--directory', 'sourced'];
+  expect(await command('train', prepare)).toMatchObject({ code: 0 });
+  const mine = ['mine', '--data', 'sourced', '--directory', 'sourced-fgrams', '--sources', '2'];
+  expect(await command('train', mine)).toMatchObject({ code: 0 });
+  const { tokenizer } = await openDataset(at('sourced'));
+  const set = await openFgrams(at('sourced-fgrams'));
+  await using sources = await FgramSources.open(at('sourced-fgrams'), set);
+  expect(sources.documents).toBe(60);
+  for (const id of [0, set.size >> 1, set.size - 1]) {
+    const found = await sources.of(id);
+    expect(found).toHaveLength(2);
+    const own = tokenizer.decode(set.tokensOf(id));
+    for (const { document, token } of found) {
+      const tokens = [tokenizer.endOfText, ...tokenizer.encode(documents[document])];
+      expect(tokenizer.decode(tokens.slice(token, token + set.lengthOf(id)))).toBe(own);
+    }
+  }
+  expect(await command('train', [...mine, '--sources', '300'])).toMatchObject({ code: 2, err: expect.stringContaining('--sources') });
+});
 
 describe('the statistics of a set', () => {
   it('are printed and plotted, by mine --report and by fgrams', async () => {
@@ -41,6 +64,15 @@ describe('the statistics of a set', () => {
     const text = await command('train', ['fgrams']);
     expect(text).toMatchObject({ code: 0, out: expect.stringMatching(/^2 tokens +\d/m) });
     expect(text.out).toMatch(/^code: [\d,]+; /m);
+  });
+
+  it('are there of an empty set too', async () => {
+    const mined = await command('train', ['mine', '--min-count', '1000000', '--directory', 'empty', '--report']);
+    expect(mined).toMatchObject({ code: 0, out: expect.stringContaining('0 f-grams, cut off at a count of 0') });
+    expect(mined.out).not.toMatch(/NaN|undefined|Infinity/);
+    const page = readFileSync(at('empty/report.html'), 'utf8');
+    expect(page).toContain('There is nothing to plot.');
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
   });
 
   it('are of the data that the set was mined from', async () => {

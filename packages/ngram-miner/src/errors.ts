@@ -13,7 +13,8 @@ export type MinerErrorCode =
   | 'DATASET_CORRUPT'
   | 'SHARDS_INVALID'
   | 'PREPARE_OPTION'
-  | 'MINE_OPTION';
+  | 'MINE_OPTION'
+  | 'SOURCES_MISMATCH';
 
 export class MinerError extends Error {
   readonly code: MinerErrorCode;

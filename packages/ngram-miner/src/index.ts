@@ -6,6 +6,8 @@ export * from './fgrams/index.js';
 export { openFgrams, publishFgrams } from './fgrams-files.js';
 export { type CountedFgram, type CountOptions, compareFgrams, countFgrams } from './mine/count.js';
 export { type MineOptions, mine } from './mine/mine.js';
+export { type FgramSource, FgramSources } from './sources/fgram-sources.js';
+export { type MineSourcesOptions, mineSources } from './sources/mine-sources.js';
 export { classOf, FGRAM_CLASSES, type FgramClass } from './statistics/classes.js';
 export type { HeldoutStatistics } from './statistics/heldout.js';
 export { type FgramStatistics, fgramStatistics, fgramStatisticsSchema, type StatisticsOptions } from './statistics/statistics.js';

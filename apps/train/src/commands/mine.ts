@@ -1,6 +1,6 @@
 /** `scone-train mine`: a dataset to its f-gram set. */
 import { defineCommand } from '@sconelm/cli-kit';
-import { mine, openDataset } from '@sconelm/ngram-miner';
+import { mine, mineSources, openDataset } from '@sconelm/ngram-miner';
 import { z } from 'zod';
 import { statisticsText } from '../fgrams/render-statistics.js';
 import { reportFgrams } from '../fgrams/report-fgrams.js';
@@ -18,6 +18,7 @@ export const mineCommand = defineCommand({
     maxLength: z.int().min(2).max(8).default(4).describe('longest f-gram, K'),
     minCount: z.int().positive().default(5).describe('least number of occurrences'),
     maxFgrams: z.int().positive().default(100_000).describe('how many are kept, S'),
+    sources: z.int().min(0).max(255).default(0).describe('how many source documents are kept of each f-gram: 8 bytes each'),
     report: z.boolean().default(false).describe('also what `fgrams` gives: statistics, and DIRECTORY/report.html'),
   }),
   run: async ({ config, progress, signal, output }) => {
@@ -33,6 +34,14 @@ export const mineCommand = defineCommand({
       text: tokenizer.decode(set.tokensOf(id)),
       count: set.countOf(id),
     }));
+    if (config.sources > 0) {
+      await mineSources(set, train.corpus, {
+        directory: config.directory,
+        perFgram: config.sources,
+        signal,
+        onProgress: (done) => progress.update('finding sources', { done, total: train.tokenCount, unit: 'tokens' }),
+      });
+    }
     const report = config.report ? await reportFgrams({ set, data, directory: config.directory, progress, signal }) : undefined;
     output(
       { size: set.size, hash: set.hash, top, ...report },

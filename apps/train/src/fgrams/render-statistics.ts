@@ -6,6 +6,7 @@ import { type Html, html, page, plainTable, type Table, table } from '../page/ht
 
 const number = (value: number) => value.toLocaleString('en');
 const percent = (share: number) => `${(100 * share).toFixed(share < 0.0995 ? 2 : 1)}%`;
+const used = ({ usedFgrams }: HeldoutStatistics, size: number) => percent(size === 0 ? 0 : usedFgrams / size);
 const percentTick = (share: number) => `${Number((100 * share).toPrecision(3))}%`;
 
 /** By length and by class; the same figures as `--json` gives. */
@@ -35,7 +36,7 @@ export function statisticsText({ size, cutOffCount, byLength, classes, heldout }
     formatTable([head, ...lengths]),
     heldout === undefined
       ? 'no held-out text\n'
-      : `${number(heldout.tokens)} held-out tokens: an f-gram ends at ${percent(heldout.hitRate)}, ${percent(heldout.coverage)} are inside of one, mean match length ${heldout.meanMatchLength.toFixed(2)}, ${percent(heldout.usedFgrams / size)} of the f-grams are used\n`,
+      : `${number(heldout.tokens)} held-out tokens: an f-gram ends at ${percent(heldout.hitRate)}, ${percent(heldout.coverage)} are inside of one, mean match length ${heldout.meanMatchLength.toFixed(2)}, ${used(heldout, size)} of the f-grams are used\n`,
     ...tops.map((line) => `${line}\n`),
   ].join('');
 }
@@ -71,7 +72,7 @@ function keyFigures({ size, maxLength, cutOffCount, occurrences, heldout }: Fgra
       ['hit rate', percent(heldout.hitRate)],
       ['mean match length', heldout.meanMatchLength.toFixed(2)],
       ['tokens inside a match', percent(heldout.coverage)],
-      ['f-grams used', size === 0 ? '0' : percent(heldout.usedFgrams / size)],
+      ['f-grams used', used(heldout, size)],
     );
   }
   return html`<dl>${figures.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;

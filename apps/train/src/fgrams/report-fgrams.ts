@@ -29,7 +29,6 @@ export async function reportFgrams({ set, data, directory, file, progress, signa
   }
   const statistics: FgramStatistics = await fgramStatistics(set, {
     tokenizer,
-    boundary: tokenizer.endOfText,
     heldout: readTokens(heldout.corpus),
     signal,
     onProgress: (done) => progress.update('matching held-out text', { done, total: heldout.tokenCount, unit: 'tokens' }),

@@ -3,8 +3,7 @@
  * are members, that says of every length, and of every smaller set, how often something matches.
  */
 import { z } from 'zod';
-import type { FgramSet } from '../fgrams/fgram-set.js';
-import { ChunkMatcher } from './chunk-matcher.js';
+import type { FgramSet, Matcher } from '../fgrams/index.js';
 
 export const heldoutStatisticsSchema = z.strictObject({
   /** Positions that were looked at. */
@@ -43,28 +42,27 @@ export type HeldoutStatistics = z.infer<typeof heldoutStatisticsSchema>;
 /** Counts matches in tokens that come in chunks. */
 export class HeldoutCounter {
   readonly #set: FgramSet;
-  readonly #matcher: ChunkMatcher;
+  readonly #matcher: Matcher;
   /** [S] positions where the f-gram is the longest match. */
   readonly #longest: Uint32Array;
   #tokens = 0;
   #covered = 0;
-  /** How many of the last tokens are inside of no match yet, K − 1 at most: a match reaches no further back. */
+  /** Tokens since the last one that is inside of a match. */
   #uncovered = 0;
 
-  /** @param boundary the token that opens a document */
-  constructor(set: FgramSet, boundary: number) {
+  constructor(set: FgramSet) {
     this.#set = set;
-    this.#matcher = new ChunkMatcher(set, boundary);
+    this.#matcher = set.matcher();
     this.#longest = new Uint32Array(set.size);
   }
 
   add(chunk: ArrayLike<number>): void {
-    const { ids, lengths, start } = this.#matcher.push(chunk);
-    for (let i = start; i < ids.length; i++) {
+    for (let i = 0; i < chunk.length; i++) {
+      const id = this.#matcher.push(chunk[i]);
       this.#uncovered++;
-      if (ids[i] < 0) continue;
-      this.#longest[ids[i]]++;
-      this.#covered += Math.min(this.#uncovered, lengths[i]);
+      if (id < 0) continue;
+      this.#longest[id]++;
+      this.#covered += Math.min(this.#uncovered, this.#matcher.length);
       this.#uncovered = 0;
     }
     this.#tokens += chunk.length;

@@ -45,7 +45,7 @@ describe('fgramStatistics', () => {
       fc.asyncProperty(cases, async ({ train, heldout, maxLength, maxFgrams, chunk }) => {
         const set = setOf(train, maxLength, maxFgrams);
         const chunks = Array.from({ length: Math.ceil(heldout.length / chunk) }, (_, i) => heldout.slice(i * chunk, (i + 1) * chunk));
-        const found = fgramStatisticsSchema.parse(await fgramStatistics(set, { tokenizer, boundary: BOUNDARY, heldout: chunks, top: 3 }));
+        const found = fgramStatisticsSchema.parse(await fgramStatistics(set, { tokenizer, heldout: chunks, top: 3 }));
         const ids = Array.from({ length: set.size }, (_, id) => id);
         for (const { length, fgrams, occurrences } of found.byLength) {
           const members = ids.filter((id) => set.tokensOf(id).length === length);
@@ -87,7 +87,7 @@ describe('fgramStatistics', () => {
 
   it('stops where the signal says so', async () => {
     const signal = AbortSignal.abort(new Error('enough'));
-    const run = fgramStatistics(setOf([1, 2, 1, 2], 2, 9), { tokenizer, boundary: BOUNDARY, heldout: [[1, 2]], signal });
+    const run = fgramStatistics(setOf([1, 2, 1, 2], 2, 9), { tokenizer, heldout: [[1, 2]], signal });
     await expect(run).rejects.toThrow('enough');
   });
 });

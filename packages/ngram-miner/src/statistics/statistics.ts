@@ -1,6 +1,6 @@
 /** What people want to know of an f-gram set: how it is made up, what stands in it, and how it fits held-out text. Plain data. */
 import { z } from 'zod';
-import type { FgramSet } from '../fgrams/fgram-set.js';
+import type { FgramSet } from '../fgrams/index.js';
 import { classOf, FGRAM_CLASSES } from './classes.js';
 import { HeldoutCounter, heldoutStatisticsSchema } from './heldout.js';
 
@@ -37,8 +37,6 @@ export type FgramStatistics = z.infer<typeof fgramStatisticsSchema>;
 
 export interface StatisticsOptions {
   readonly tokenizer: { decode(ids: ArrayLike<number>): string };
-  /** The token that opens a document. */
-  readonly boundary: number;
   /** Held-out tokens in chunks, as they come. */
   readonly heldout?: Iterable<ArrayLike<number>> | AsyncIterable<ArrayLike<number>>;
   /** F-grams shown of each class. */
@@ -53,14 +51,15 @@ const CLASSIFIED = 1_000_000;
 
 /** Reads the set once and the held-out tokens once. @throws the signal's reason when aborted */
 export async function fgramStatistics(set: FgramSet, options: StatisticsOptions): Promise<FgramStatistics> {
-  const { boundary, heldout = [], signal, onProgress } = options;
-  const counter = new HeldoutCounter(set, boundary);
+  const { heldout = [], signal, onProgress } = options;
+  const counter = new HeldoutCounter(set);
   let tokens = 0;
   for await (const chunk of heldout) {
     signal?.throwIfAborted();
     counter.add(chunk);
     tokens += chunk.length;
     onProgress?.(tokens);
+    await new Promise(setImmediate);
   }
   const byLength = lengthsOf(set);
   return {

@@ -1,0 +1,115 @@
+/** Sources on disk, beside the f-gram set: sources.bin, the collector's entries as they are, and sources.json, which knows its blocks' checksums. */
+import { type FileHandle, open } from 'node:fs/promises';
+import path from 'node:path';
+import { crc32 } from 'node:zlib';
+import { CorruptArtifactError, publishBytes, readManifest, withArtifactErrors, writeManifest } from '@sconelm/artifact';
+import { z } from 'zod';
+import { MinerError } from '../errors.js';
+import type { FgramSet } from '../fgrams/index.js';
+import { NO_DOCUMENT, type SourceCollector } from './source-collector.js';
+
+const form = {
+  kind: 'scone-fgram-sources',
+  version: 1,
+  schema: z.strictObject({
+    /** Hash of the set. */
+    fgrams: z.string(),
+    size: z.int().nonnegative(),
+    perFgram: z.int().min(1).max(255),
+    /** Of the corpus. */
+    documents: z.int().nonnegative(),
+    /** Whole f-grams. */
+    blockBytes: z.int().positive(),
+    /** CRC-32 of each block. */
+    blocks: z.array(z.int().nonnegative()),
+  }),
+};
+type SourcesManifest = z.infer<typeof form.schema>;
+
+/** Small enough to be read and checked for the sake of one f-gram. */
+const BLOCK = 1 << 16;
+
+const pathsIn = (directory: string) => ({ bin: path.join(directory, 'sources.bin'), manifest: path.join(directory, 'sources.json') });
+
+/** @param directory where the set is published @throws {ArtifactError} */
+export async function publishSources(directory: string, set: FgramSet, { entries, documents, perFgram }: SourceCollector): Promise<void> {
+  const paths = pathsIn(directory);
+  const bytes = new Uint8Array(entries.buffer);
+  const blockBytes = Math.floor(BLOCK / (perFgram * 8)) * perFgram * 8;
+  const blocks = Array.from({ length: Math.ceil(bytes.length / blockBytes) }, (_, i) =>
+    crc32(bytes.subarray(i * blockBytes, (i + 1) * blockBytes)),
+  );
+  const manifest: SourcesManifest = { fgrams: set.hash, size: set.size, perFgram, documents, blockBytes, blocks };
+  await publishBytes(paths.bin, bytes);
+  await writeManifest(paths.manifest, { kind: form.kind, version: form.version, ...manifest });
+}
+
+/** A place where an f-gram stands in the corpus. */
+export interface FgramSource {
+  /** Counted over the corpus, from 0. */
+  readonly document: number;
+  /** Where the f-gram begins; the token that opens the document is token 0. */
+  readonly token: number;
+}
+
+export class FgramSources implements AsyncDisposable {
+  /** Documents kept of each f-gram. */
+  readonly perFgram: number;
+  /** Of the corpus. */
+  readonly documents: number;
+  readonly #file: FileHandle;
+  readonly #path: string;
+  readonly #manifest: SourcesManifest;
+
+  private constructor(file: FileHandle, path: string, manifest: SourcesManifest) {
+    this.perFgram = manifest.perFgram;
+    this.documents = manifest.documents;
+    this.#file = file;
+    this.#path = path;
+    this.#manifest = manifest;
+  }
+
+  /**
+   * @param directory of the set
+   * @throws {MinerError} SOURCES_MISMATCH if they are of another set; {ArtifactError} missing, of another version, or corrupt
+   */
+  static async open(directory: string, set: FgramSet): Promise<FgramSources> {
+    const paths = pathsIn(directory);
+    const manifest = await readManifest(paths.manifest, form);
+    if (manifest.fgrams !== set.hash || manifest.size !== set.size) {
+      throw new MinerError(
+        'SOURCES_MISMATCH',
+        `${paths.manifest} is of the f-gram set ${manifest.fgrams}, not ${set.hash}`,
+        'Mine again with --sources.',
+      );
+    }
+    const rows = manifest.blockBytes / (manifest.perFgram * 8);
+    if (!Number.isInteger(rows) || manifest.blocks.length !== Math.ceil(set.size / rows))
+      throw new CorruptArtifactError(
+        `${paths.manifest}: ${manifest.blocks.length} blocks of ${manifest.blockBytes} bytes for ${set.size} f-grams`,
+      );
+    const file = await withArtifactErrors(paths.bin, () => open(paths.bin));
+    return new FgramSources(file, paths.bin, manifest);
+  }
+
+  /** The first documents that hold an f-gram, in their order. Reads and checks one block. @throws {RangeError}; {ArtifactError} */
+  async of(id: number): Promise<FgramSource[]> {
+    const { size, perFgram, blockBytes, blocks } = this.#manifest;
+    if (!Number.isInteger(id) || id < 0 || id >= size) throw new RangeError(`f-gram ${id} of ${size}`);
+    const rowBytes = perFgram * 8;
+    const index = Math.floor((id * rowBytes) / blockBytes);
+    const start = index * blockBytes;
+    const bytes = new Uint8Array(Math.min(blockBytes, size * rowBytes - start));
+    const { bytesRead } = await withArtifactErrors(this.#path, () => this.#file.read(bytes, 0, bytes.length, start));
+    if (bytesRead !== bytes.length || crc32(bytes) !== blocks[index])
+      throw new CorruptArtifactError(`${this.#path}: block ${index} (from byte ${start}) is not as it was written`);
+    const row = new Uint32Array(bytes.buffer, id * rowBytes - start, perFgram * 2);
+    return Array.from({ length: perFgram }, (_, i) => ({ document: row[2 * i], token: row[2 * i + 1] })).filter(
+      ({ document }) => document !== NO_DOCUMENT,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+  }
+}
