@@ -10,16 +10,28 @@ const at = (...names: string[]) => path.join(folder, ...names);
 
 it('mine --sources says in which documents an f-gram stands, and where', async () => {
   const documents = Array.from({ length: 60 }, (_, i) => `Document ${i}. ${'The cat sat on the mat. '.repeat(1 + (i % 3))}`);
-  writeFileSync(at('train.jsonl'), documents.map((text) => JSON.stringify({ text })).join('\n'));
-  const prepare = ['prepare', '--text', 'train.jsonl', '--heldout-text', 'train.jsonl', '--vocab-size', '280', '--directory', 'sourced'];
+  writeFileSync(at('train.jsonl'), documents.map((text, id) => JSON.stringify({ text, id, licence: `L${id % 4}` })).join('\n'));
+  const prepare = [
+    'prepare',
+    '--text',
+    'train.jsonl',
+    '--heldout-share',
+    '0',
+    '--shard-tokens',
+    '500',
+    '--train-tokenizer',
+    '280',
+    '--directory',
+    'sourced',
+  ];
   expect(await command('train', prepare)).toMatchObject({ code: 0 });
   const mine = ['mine', '--data', 'sourced', '--directory', 'sourced-fgrams', '--sources', '2'];
   expect(await command('train', mine)).toMatchObject({ code: 0 });
-  const { tokenizer } = await openDataset(at('sourced'));
+  const { tokenizer, train } = await openDataset(at('sourced'));
+  expect(train.corpus.shards.length).toBeGreaterThan(2);
   const set = await openFgrams(at('sourced-fgrams'));
   await using sources = await FgramSources.open(at('sourced-fgrams'), set);
-  expect(sources.documents).toBe(60);
-  for (const id of [0, set.size >> 1, set.size - 1]) {
+  for (const id of [0, set.size >> 1, set.idOf(tokenizer.encode('ocument 59')), set.idOf(tokenizer.encode(' 5'))].filter((id) => id >= 0)) {
     const found = await sources.of(id);
     expect(found).toHaveLength(2);
     const own = tokenizer.decode(set.tokensOf(id));
@@ -28,6 +40,12 @@ it('mine --sources says in which documents an f-gram stands, and where', async (
       expect(tokenizer.decode(tokens.slice(token, token + set.lengthOf(id)))).toBe(own);
     }
   }
+  const described = await sources.describe([59, 0, 31], train.corpus);
+  const labels = [0, 31, 59].map((document) => [
+    document,
+    { id: String(document), licence: `L${document % 4}`, file: expect.stringContaining('train.jsonl') },
+  ]);
+  expect([...described]).toMatchObject(labels);
   expect(await command('train', [...mine, '--sources', '300'])).toMatchObject({ code: 2, err: expect.stringContaining('--sources') });
 });
 

@@ -14,7 +14,8 @@ export type MinerErrorCode =
   | 'SHARDS_INVALID'
   | 'PREPARE_OPTION'
   | 'MINE_OPTION'
-  | 'SOURCES_MISMATCH';
+  | 'SOURCES_MISMATCH'
+  | 'SOURCES_UNNAMED';
 
 export class MinerError extends Error {
   readonly code: MinerErrorCode;

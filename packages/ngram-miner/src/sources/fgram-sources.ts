@@ -2,10 +2,12 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import { CorruptArtifactError, publishBytes, readManifest, withArtifactErrors, writeManifest } from '@sconelm/artifact';
+import { CorruptArtifactError, publishBytes, readManifest, sha256, withArtifactErrors, writeManifest } from '@sconelm/artifact';
 import { z } from 'zod';
 import { MinerError } from '../errors.js';
 import type { FgramSet } from '../fgrams/index.js';
+import type { TokenCorpus } from '../tokens/corpus.js';
+import { readShardDocuments, type ShardDocument } from '../tokens/split-writer.js';
 import { NO_DOCUMENT, type SourceCollector } from './source-collector.js';
 
 const form = {
@@ -16,8 +18,10 @@ const form = {
     fgrams: z.string(),
     size: z.int().nonnegative(),
     perFgram: z.int().min(1).max(255),
-    /** Of the corpus. */
-    documents: z.int().nonnegative(),
+    /** Hash of what the corpus holds. */
+    corpus: z.string(),
+    /** Documents of each of its shards. */
+    shardDocuments: z.array(z.int().nonnegative()),
     /** Whole f-grams. */
     blockBytes: z.int().positive(),
     /** CRC-32 of each block. */
@@ -31,15 +35,31 @@ const BLOCK = 1 << 16;
 
 const pathsIn = (directory: string) => ({ bin: path.join(directory, 'sources.bin'), manifest: path.join(directory, 'sources.json') });
 
+/** What the shards hold, wherever they are: the checksums of their blocks. */
+const hashOf = ({ shards, dtype, blockBytes, boundary }: TokenCorpus): string =>
+  sha256(JSON.stringify([dtype, blockBytes, boundary, shards.map(({ tokens, blocks }) => [tokens, blocks])]));
+
 /** @param directory where the set is published @throws {ArtifactError} */
-export async function publishSources(directory: string, set: FgramSet, { entries, documents, perFgram }: SourceCollector): Promise<void> {
+export async function publishSources(
+  directory: string,
+  { set, corpus, collector }: { readonly set: FgramSet; readonly corpus: TokenCorpus; readonly collector: SourceCollector },
+): Promise<void> {
+  const { entries, shardDocuments, perFgram } = collector;
   const paths = pathsIn(directory);
   const bytes = new Uint8Array(entries.buffer);
   const blockBytes = Math.floor(BLOCK / (perFgram * 8)) * perFgram * 8;
   const blocks = Array.from({ length: Math.ceil(bytes.length / blockBytes) }, (_, i) =>
     crc32(bytes.subarray(i * blockBytes, (i + 1) * blockBytes)),
   );
-  const manifest: SourcesManifest = { fgrams: set.hash, size: set.size, perFgram, documents, blockBytes, blocks };
+  const manifest: SourcesManifest = {
+    fgrams: set.hash,
+    size: set.size,
+    perFgram,
+    corpus: hashOf(corpus),
+    shardDocuments,
+    blockBytes,
+    blocks,
+  };
   await publishBytes(paths.bin, bytes);
   await writeManifest(paths.manifest, { kind: form.kind, version: form.version, ...manifest });
 }
@@ -55,15 +75,12 @@ export interface FgramSource {
 export class FgramSources implements AsyncDisposable {
   /** Documents kept of each f-gram. */
   readonly perFgram: number;
-  /** Of the corpus. */
-  readonly documents: number;
   readonly #file: FileHandle;
   readonly #path: string;
   readonly #manifest: SourcesManifest;
 
   private constructor(file: FileHandle, path: string, manifest: SourcesManifest) {
     this.perFgram = manifest.perFgram;
-    this.documents = manifest.documents;
     this.#file = file;
     this.#path = path;
     this.#manifest = manifest;
@@ -107,6 +124,45 @@ export class FgramSources implements AsyncDisposable {
     return Array.from({ length: perFgram }, (_, i) => ({ document: row[2 * i], token: row[2 * i + 1] })).filter(
       ({ document }) => document !== NO_DOCUMENT,
     );
+  }
+
+  /**
+   * What the dataset knows of documents: file, id, source, licence. Reads the lists of the shards that hold them.
+   * @param documents numbers as `of` gives them
+   * @param corpus the training tokens of the dataset that the set was mined from
+   * @throws {MinerError} SOURCES_MISMATCH: another corpus; SOURCES_UNNAMED: its shards have no lists of documents; DATASET_CORRUPT
+   */
+  async describe(documents: Iterable<number>, corpus: TokenCorpus): Promise<Map<number, ShardDocument>> {
+    if (hashOf(corpus) !== this.#manifest.corpus)
+      throw new MinerError('SOURCES_MISMATCH', `${this.#path} is of another dataset`, 'Give the dataset that the f-grams were mined from.');
+    const wanted = new Set(documents);
+    const described = new Map<number, ShardDocument>();
+    let first = 0;
+    for (const [i, count] of this.#manifest.shardDocuments.entries()) {
+      let left = [...wanted].filter((document) => document >= first && document < first + count).length;
+      if (left > 0) {
+        const { path: shard, documents: list } = corpus.shards[i];
+        if (list === undefined)
+          throw new MinerError('SOURCES_UNNAMED', `${shard}: nothing is known of its documents`, 'Use a dataset that `prepare` made.');
+        let document = first;
+        for await (const entry of readShardDocuments(list)) {
+          if (wanted.has(document)) {
+            described.set(document, entry);
+            left--;
+          }
+          if (left === 0) break;
+          document++;
+        }
+        if (left > 0)
+          throw new MinerError(
+            'DATASET_CORRUPT',
+            `${list} has ${document - first} documents, expected ${count}`,
+            'Prepare the data again.',
+          );
+      }
+      first += count;
+    }
+    return described;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

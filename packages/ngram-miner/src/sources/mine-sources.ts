@@ -36,5 +36,5 @@ export async function mineSources(
       onProgress?.(done);
     }
   }
-  await publishSources(directory, set, collector);
+  await publishSources(directory, { set, corpus, collector });
 }

@@ -21,10 +21,12 @@ export class SourceCollector {
   readonly #boundary: number;
   /** [S] places taken. */
   readonly #taken: Uint8Array;
+  /** Of each shard, how many documents there were before it. */
+  readonly #firstDocuments: number[] = [];
   #document = -1;
   /** Of the next token, in its document. */
   #offset = 0;
-  #isNewShard = true;
+  #isNewShard = false;
 
   /** @param perFgram N: documents kept of each f-gram */
   constructor(set: FgramSet, perFgram: number) {
@@ -38,18 +40,19 @@ export class SourceCollector {
     this.#taken = new Uint8Array(set.size);
   }
 
-  /** How many have begun. */
-  get documents(): number {
-    return this.#document + 1;
+  /** How many documents each shard holds. */
+  get shardDocuments(): number[] {
+    return this.#firstDocuments.map((first, shard) => (this.#firstDocuments[shard + 1] ?? this.#document + 1) - first);
   }
 
   /** The next tokens begin a shard, and so a document. */
   startShard(): void {
+    this.#firstDocuments.push(this.#document + 1);
     this.#matcher.reset();
     this.#isNewShard = true;
   }
 
-  /** @param tokens the next of the corpus */
+  /** @param tokens the next of the shard */
   add(tokens: ArrayLike<number>): void {
     for (let i = 0; i < tokens.length; i++, this.#offset++) {
       if (tokens[i] === this.#boundary || this.#isNewShard) {

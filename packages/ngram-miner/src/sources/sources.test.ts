@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { encodeFgramSet, FgramSet } from '../fgrams/index.js';
 import { compareFgrams, countFgrams } from '../mine/count.js';
 import { rankedFgrams } from '../mine/mine.js';
+import type { TokenCorpus } from '../tokens/corpus.js';
 import { type FgramSource, FgramSources, publishSources } from './fgram-sources.js';
 import { SourceCollector } from './source-collector.js';
 
@@ -14,6 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const BOUNDARY = 0;
 const VOCABULARY = 4;
+const CORPUS: TokenCorpus = { shards: [], dtype: 'u16', blockBytes: 1024, vocabSize: VOCABULARY, boundary: BOUNDARY };
 
 function setOf(tokens: readonly number[], maxLength: number, minCount = 2): FgramSet {
   const options = { maxLength, minCount, boundary: BOUNDARY, vocabSize: VOCABULARY };
@@ -36,7 +38,7 @@ function naiveSources(set: FgramSet, documents: readonly (readonly number[])[], 
 
 async function published(name: string, set: FgramSet, collector: SourceCollector): Promise<string> {
   const directory = path.join(folder, name);
-  await publishSources(directory, set, collector);
+  await publishSources(directory, { set, corpus: CORPUS, collector });
   return directory;
 }
 
@@ -64,7 +66,7 @@ describe('sources', () => {
         }
         const directory = await published(`property-${run++}`, set, collector);
         await using sources = await FgramSources.open(directory, set);
-        expect(sources).toMatchObject({ documents: opened.flat().length, perFgram });
+        expect(collector.shardDocuments).toEqual(opened.map((documents) => documents.length));
         const found = await Promise.all(Array.from({ length: set.size }, (_, id) => sources.of(id)));
         expect(found).toEqual(naiveSources(set, opened.flat(), perFgram));
       }),
@@ -75,12 +77,13 @@ describe('sources', () => {
   it('a shard opens a document even where no token says so', () => {
     const set = setOf([0, 1, 2, 0, 1, 2], 2);
     const collector = new SourceCollector(set, 2);
+    collector.startShard();
     collector.add([1, 2]);
     collector.startShard();
     collector.add([3, 1, 2]);
     const id = set.idOf([1, 2]);
     expect([...collector.entries.subarray(id * 4, id * 4 + 4)]).toEqual([0, 0, 1, 1]);
-    expect(collector.documents).toBe(2);
+    expect(collector.shardDocuments).toEqual([1, 1]);
   });
 
   it('of another set, damaged or cut short are refused', async () => {
@@ -91,6 +94,7 @@ describe('sources', () => {
     });
     const set = setOf(tokens, 8, 1);
     const collector = new SourceCollector(set, 3);
+    collector.startShard();
     collector.add(tokens);
     const directory = await published('damage', set, collector);
     await expect(FgramSources.open(directory, setOf([0, 1, 2, 1, 2], 3))).rejects.toMatchObject({ code: 'SOURCES_MISMATCH' });
@@ -106,6 +110,7 @@ describe('sources', () => {
     await using sources = await FgramSources.open(flipped, set);
     await expect(sources.of(Math.floor(70_000 / 24))).rejects.toThrow('block 1 (from byte 65520) is not as it was written');
     expect(await sources.of(0)).toHaveLength(3);
+    await expect(sources.describe([0], { ...CORPUS, boundary: 1 })).rejects.toMatchObject({ code: 'SOURCES_MISMATCH' });
     await expect(sources.of(set.size)).rejects.toThrow(RangeError);
 
     truncateSync(path.join(flipped, 'sources.bin'), bytes.length - 1);
