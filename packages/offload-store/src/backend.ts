@@ -7,6 +7,8 @@ import type { RowSet } from './row-set.js';
 
 export interface RowReader {
   readonly manifest: StoreManifest;
+  /** False where rows may come from another generation, or damaged in passing: blocks are then always checked. */
+  readonly isTrusted?: boolean;
   /**
    * Reads rows. Answers at once where the medium does (a promise costs tens of microseconds), with a promise where it does not.
    * @param ids unique, ascending, in range; unchanged until answered

@@ -2,7 +2,7 @@
  * What can go wrong with a store, as typed errors: a stable `code` for programs, a `message` that says what and where,
  * and a `remedy` in one imperative sentence for people.
  */
-import { ArtifactError, asArtifactError } from '@sconelm/artifact';
+import { ArtifactError, asArtifactError } from '@sconelm/artifact/portable';
 
 export type StoreErrorCode =
   | 'STORE_MISSING'

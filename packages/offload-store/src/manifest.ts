@@ -65,6 +65,8 @@ export const manifestSchema = z
     blockRows,
     shardRows,
     rowBytes: count,
+    /** CRC-32 of each 16,384 checksums. */
+    checksums: z.array(count.max(2 ** 32 - 1)),
     /** SHA-256 of the description and the checksums: two stores of one fingerprint hold the same rows. */
     fingerprint: z.string(),
   })

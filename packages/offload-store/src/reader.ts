@@ -3,10 +3,11 @@
  * One row from memory or the page cache is answered at once, without a promise and without garbage to speak of.
  */
 import type { RowReader } from './backend.js';
-import { BlockChecks, damagedBlock, eachBlock, fingerprintOf } from './checksums.js';
-import { CorruptStoreError, StoreArgumentError, StoreError } from './errors.js';
+import { AlwaysCheckedRows, FirstTouchRows } from './checked-rows.js';
+import { Checksums, damagedBlock, eachBlock } from './checksums.js';
+import { StoreArgumentError, StoreError } from './errors.js';
 import { HotRows, type RowSource } from './hot-rows.js';
-import { blocksOf, type StoreManifest } from './manifest.js';
+import type { StoreManifest } from './manifest.js';
 import { type MetricCounts, noMetrics, type StoreMetrics } from './metrics.js';
 import { allocateRows, type RowBuffer, type RowDtype } from './row-dtype.js';
 import { isAscending, maxBatch, orderRows } from './row-order.js';
@@ -18,10 +19,13 @@ export interface ReadOptions {
 
 export interface ReaderOptions {
   /**
-   * 'first-touch' reads the whole block at the first read of one of its rows, and compares its checksum. 'never' (default) leaves checking to
-   * `verify`: a checksum per row would cost as much as the copy.
+   * 'never' leaves checking to `verify`: a checksum per row would cost as much as the copy. 'first-touch' reads the whole block when one of its
+   * rows is first wanted, and compares its checksum. 'always' gives out no byte whose block was not compared. The default is 'always' for media
+   * that may change under a reader (`https:`), else 'never'.
    */
-  readonly check?: 'never' | 'first-touch';
+  readonly check?: 'never' | 'first-touch' | 'always';
+  /** With 'always': bytes of compared blocks that are kept. Default 16 MiB. */
+  readonly cacheBytes?: number;
   /** How many rows, from id 0 on (the most frequent f-grams), are kept in memory: read in the background, see `warmed`. Default 0. */
   readonly hotRows?: number;
 }
@@ -44,6 +48,7 @@ export class RowStore implements AsyncDisposable {
   /** Settles when the hot rows are in memory; rejects if they cannot be read. */
   readonly warmed: Promise<void>;
   readonly #reader: RowReader;
+  readonly #checksums: Checksums;
   readonly #hot: HotRows;
   readonly #source: RowSource;
   readonly #closing = new AbortController();
@@ -52,10 +57,16 @@ export class RowStore implements AsyncDisposable {
   readonly #pending = new Set<Promise<void>>();
   #closed = false;
 
-  constructor(url: string, reader: RowReader, { check = 'never', hotRows = 0 }: ReaderOptions = {}) {
+  constructor(
+    url: string,
+    reader: RowReader,
+    { check = reader.isTrusted === false ? 'always' : 'never', cacheBytes = 2 ** 24, hotRows = 0 }: ReaderOptions = {},
+  ) {
     this.url = url;
     this.#reader = reader;
-    this.#source = check === 'first-touch' ? new BlockChecks(url, reader) : reader;
+    this.#checksums = new Checksums(url, reader);
+    if (check === 'always') this.#source = new AlwaysCheckedRows(url, reader, this.#checksums, cacheBytes);
+    else this.#source = check === 'first-touch' ? new FirstTouchRows(url, reader, this.#checksums) : reader;
     this.manifest = reader.manifest;
     const { rows, width, dtype, rowBytes } = reader.manifest;
     this.rows = rows;
@@ -104,16 +115,11 @@ export class RowStore implements AsyncDisposable {
   async verify({ signal }: ReadOptions = {}): Promise<void> {
     this.#expectOpen();
     const { manifest } = this;
-    const checksums = new Uint32Array(blocksOf(manifest));
-    await this.#reader.readChecksums(0, checksums, signal);
-    if ((await fingerprintOf(manifest, checksums)) !== manifest.fingerprint) {
-      throw new CorruptStoreError(`${this.url}: the checksums are not those of the manifest`);
-    }
     await eachBlock(
       manifest,
       (ids, into) => this.#reader.readRows(ids, into, signal),
-      (block, sum) => {
-        if (sum !== checksums[block]) throw damagedBlock(this.url, manifest, block);
+      async (block, sum) => {
+        if (sum !== (await this.#checksums.of(block))) throw damagedBlock(this.url, manifest, block);
       },
     );
   }

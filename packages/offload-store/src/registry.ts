@@ -1,10 +1,9 @@
 /** Backends by the scheme of a store's URL. */
+import { builtinBackends } from '#builtin-backends';
 import type { StoreBackend } from './backend.js';
-import { fileBackend } from './backends/file.js';
-import { memoryBackend } from './backends/memory.js';
 import { StoreError } from './errors.js';
 
-const backends = new Map<string, StoreBackend>([fileBackend, memoryBackend].map((backend) => [backend.scheme, backend]));
+const backends = new Map<string, StoreBackend>(builtinBackends.map((backend) => [backend.scheme, backend]));
 
 /**
  * Makes `SCHEME:...` URLs open with this backend.

@@ -3,7 +3,7 @@
  * Encodes, checks and serialises; where the bytes go and how they survive a kill is the backend's.
  */
 import type { RowRange, RowSink } from './backend.js';
-import { eachBlock, fingerprintOf } from './checksums.js';
+import { eachBlock, fingerprintOf, sumPages } from './checksums.js';
 import { StoreArgumentError, StoreError } from './errors.js';
 import { blocksOf, type StoreDescription } from './manifest.js';
 import { allocateRows, type RowBuffer, rowBytesOf } from './row-dtype.js';
@@ -90,8 +90,9 @@ export class RowWriter implements AsyncDisposable {
           checksums[block] = sum;
         },
       );
-      const fingerprint = await fingerprintOf(this.description, checksums);
-      await this.#sink.publish({ ...this.description, rowBytes: this.#rowBytes, fingerprint }, checksums);
+      const pages = sumPages(checksums);
+      const fingerprint = await fingerprintOf(this.description, pages);
+      await this.#sink.publish({ ...this.description, rowBytes: this.#rowBytes, checksums: pages, fingerprint }, checksums);
       this.#ended = 'published';
     });
   }

@@ -1,0 +1,5 @@
+/** The backends that are there without registering, in browsers. */
+import { httpBackend, httpsBackend } from './backends/https.js';
+import { memoryBackend } from './backends/memory.js';
+
+export const builtinBackends = [memoryBackend, httpsBackend, httpBackend];

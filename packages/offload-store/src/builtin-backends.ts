@@ -1,0 +1,6 @@
+/** The backends that are there without registering, on Node. */
+import { fileBackend } from './backends/file.js';
+import { httpBackend, httpsBackend } from './backends/https.js';
+import { memoryBackend } from './backends/memory.js';
+
+export const builtinBackends = [fileBackend, memoryBackend, httpsBackend, httpBackend];
