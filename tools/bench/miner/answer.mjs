@@ -1,0 +1,93 @@
+/** Answers of all engines in one form: f-grams in order of rank, each its count in 4 bytes and K tokens in 2, 0xFFFF after its last. */
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, openSync, closeSync, rmSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+
+const require = createRequire(new URL('../peers/package.json', import.meta.url));
+
+/** @param {string} file @returns {Promise<{ fgrams: number, hash: string }>} */
+export async function hashAnswer(file, /** @type {number} */ maxLength) {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { fgrams: bytes / (4 + 2 * maxLength), hash: hash.digest('hex') };
+}
+
+/** Writes records one by one. @param {string} file @param {number} maxLength */
+export function answerWriter(file, maxLength) {
+  const size = 4 + 2 * maxLength;
+  const block = Buffer.alloc(size * 65_536);
+  const out = openSync(file, 'w');
+  let used = 0;
+  return {
+    /** @param {number} count @param {ArrayLike<number>} tokens */
+    write(count, tokens) {
+      if (used === block.length) this.flush();
+      block.writeUInt32LE(count, used);
+      for (let i = 0; i < maxLength; i++) block.writeUInt16LE(i < tokens.length ? tokens[i] : 0xffff, used + 4 + 2 * i);
+      used += size;
+    },
+    flush() {
+      writeSync(out, block, 0, used);
+      used = 0;
+    },
+    close() {
+      this.flush();
+      closeSync(out);
+    },
+  };
+}
+
+/** @param {string} parquet in order of rank @param {string} file @param {number} maxLength */
+export function answerOfParquet(parquet, file, maxLength) {
+  if (existsSync(file)) rmSync(file);
+  const { Session } = require('chdb');
+  const session = new Session(`${file}.session`);
+  const columns = ['c', ...Array.from({ length: maxLength }, (_, i) => `t${i}`)];
+  session.query('SET max_threads = 1');
+  session.query(`INSERT INTO FUNCTION file('${file}', 'RowBinary', 'c UInt32, ${columns.slice(1).map((name) => `${name} UInt16`).join(', ')}')
+    SELECT ${columns.join(', ')} FROM file('${parquet}', 'Parquet')`);
+  session.close();
+  rmSync(`${file}.session`, { recursive: true, force: true });
+}
+
+/** IRSTLM's table of all n-grams of the longest length, `ids...<tab>count`: shorter ones are its prefixes, summed up to the document's end. */
+export async function answerOfGoogleTable(/** @type {string} */ table, /** @type {string} */ file, /** @type {{ maxLength: number, minCount: number, boundary: number }} */ { maxLength, minCount, boundary }) {
+  const counts = Array.from({ length: maxLength + 1 }, () => /** @type {Map<string, number>} */ (new Map()));
+  /** @type {[number[], number][]} */
+  const fgrams = [];
+  // Lines with a common prefix follow one another, so one open sum per length is enough.
+  const open = Array.from({ length: maxLength + 1 }, () => ({ words: '', ids: /** @type {number[]} */ ([]), count: 0 }));
+  const close = (/** @type {number} */ n) => {
+    if (open[n].count >= minCount) fgrams.push([open[n].ids, open[n].count]);
+    open[n] = { words: '', ids: [], count: 0 };
+  };
+  void counts;
+  for await (const line of createInterface({ input: createReadStream(table, { highWaterMark: 1 << 20 }) })) {
+    const [words, number] = line.split('\t');
+    const all = words.split(' ');
+    const ids = all.map(Number);
+    const end = ids.findIndex((id, i) => Number.isNaN(id) || (i > 0 && id === boundary));
+    for (let n = 2; n <= (end < 0 ? maxLength : end); n++) {
+      const key = all.slice(0, n).join(' ');
+      if (open[n].words !== key) {
+        close(n);
+        open[n] = { words: key, ids: ids.slice(0, n), count: 0 };
+      }
+      open[n].count += Number(number);
+    }
+  }
+  for (let n = 2; n <= maxLength; n++) close(n);
+  const byTokens = (/** @type {number[]} */ a, /** @type {number[]} */ b) => {
+    for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i] - b[i];
+    return 0;
+  };
+  fgrams.sort(([a, m], [b, n]) => n - m || a.length - b.length || byTokens(a, b));
+  const writer = answerWriter(file, maxLength);
+  for (const [tokens, count] of fgrams) writer.write(count, tokens);
+  writer.close();
+}
