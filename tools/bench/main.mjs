@@ -1,5 +1,5 @@
 /**
- * npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--json]: this repository against its peers, interleaved in one run; all
+ * npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--tokens 10M] [--json]: this repository against its peers, interleaved in one run; all
  * areas without AREA. An area is a folder with a `suite.mjs`.
  */
 import { existsSync, readdirSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { formatRows, rowsOf } from './report.mjs';
 
 const FOLDER = path.join(ROOT, 'tools/bench');
 const AREAS = readdirSync(FOLDER).filter((name) => existsSync(path.join(FOLDER, name, 'suite.mjs')));
-const USAGE = `usage: npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--json]
+const USAGE = `usage: npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--tokens 10M] [--json]
 areas: ${AREAS.join(', ')}; all without AREA
 `;
 
@@ -25,6 +25,7 @@ const { values, positionals } = parseArgs({
     cases: { type: 'string' },
     engines: { type: 'string' },
     rounds: { type: 'string', default: '7' },
+    tokens: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -52,7 +53,13 @@ let adapter = null;
 await ensureDependencies(path.join(FOLDER, 'peers'));
 for (const name of chosen === undefined ? AREAS : [chosen]) {
   const { area } = /** @type {{ area: Area }} */ (await import(`./${name}/suite.mjs`));
-  const choice = { engines: pick(area.engines, values.engines), cases: pick(area.cases, values.cases), rounds: Number(values.rounds) };
+  const { rounds, tokens } = values;
+  const choice = {
+    engines: pick(area.engines, values.engines),
+    cases: pick(area.cases, values.cases),
+    rounds: Number(rounds),
+    ...(tokens && { tokens }),
+  };
   const measured = await area.measure({ ...choice, say: (line) => process.stderr.write(`${line}\n`) });
   const own = rowsOf(name, area.engine, measured.measurements);
   adapter ??= measured.adapter ?? null;

@@ -37,6 +37,7 @@
  * @property {readonly string[]} engines
  * @property {readonly string[]} cases
  * @property {number} rounds
+ * @property {string} [tokens] of the corpus where an area has one: `10M`
  * @property {(line: string) => void} say tells of progress
  */
 

@@ -1,10 +1,10 @@
 /** Answers of all engines in one form: f-grams in order of rank, each its count in 4 bytes and K tokens in 2, 0xFFFF after its last. */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, openSync, closeSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, openSync, rmSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
-const require = createRequire(new URL('../peers/package.json', import.meta.url));
+const peers = createRequire(new URL('../peers/package.json', import.meta.url));
 
 /** @param {string} file @returns {Promise<{ fgrams: number, hash: string }>} */
 export async function hashAnswer(file, /** @type {number} */ maxLength) {
@@ -45,19 +45,25 @@ export function answerWriter(file, maxLength) {
 /** @param {string} parquet in order of rank @param {string} file @param {number} maxLength */
 export function answerOfParquet(parquet, file, maxLength) {
   if (existsSync(file)) rmSync(file);
-  const { Session } = require('chdb');
+  const { Session } = peers('chdb');
   const session = new Session(`${file}.session`);
   const columns = ['c', ...Array.from({ length: maxLength }, (_, i) => `t${i}`)];
   session.query('SET max_threads = 1');
-  session.query(`INSERT INTO FUNCTION file('${file}', 'RowBinary', 'c UInt32, ${columns.slice(1).map((name) => `${name} UInt16`).join(', ')}')
+  session.query(`INSERT INTO FUNCTION file('${file}', 'RowBinary', 'c UInt32, ${columns
+    .slice(1)
+    .map((name) => `${name} UInt16`)
+    .join(', ')}')
     SELECT ${columns.join(', ')} FROM file('${parquet}', 'Parquet')`);
   session.close();
   rmSync(`${file}.session`, { recursive: true, force: true });
 }
 
 /** IRSTLM's table of all n-grams of the longest length, `ids...<tab>count`: shorter ones are its prefixes, summed up to the document's end. */
-export async function answerOfGoogleTable(/** @type {string} */ table, /** @type {string} */ file, /** @type {{ maxLength: number, minCount: number, boundary: number }} */ { maxLength, minCount, boundary }) {
-  const counts = Array.from({ length: maxLength + 1 }, () => /** @type {Map<string, number>} */ (new Map()));
+export async function answerOfGoogleTable(
+  /** @type {string} */ table,
+  /** @type {string} */ file,
+  /** @type {{ maxLength: number, minCount: number, boundary: number }} */ { maxLength, minCount, boundary },
+) {
   /** @type {[number[], number][]} */
   const fgrams = [];
   // Lines with a common prefix follow one another, so one open sum per length is enough.
@@ -66,7 +72,6 @@ export async function answerOfGoogleTable(/** @type {string} */ table, /** @type
     if (open[n].count >= minCount) fgrams.push([open[n].ids, open[n].count]);
     open[n] = { words: '', ids: [], count: 0 };
   };
-  void counts;
   for await (const line of createInterface({ input: createReadStream(table, { highWaterMark: 1 << 20 }) })) {
     const [words, number] = line.split('\t');
     const all = words.split(' ');
@@ -89,5 +94,12 @@ export async function answerOfGoogleTable(/** @type {string} */ table, /** @type
   fgrams.sort(([a, m], [b, n]) => n - m || a.length - b.length || byTokens(a, b));
   const writer = answerWriter(file, maxLength);
   for (const [tokens, count] of fgrams) writer.write(count, tokens);
+  writer.close();
+}
+
+/** @param {import('@sconelm/ngram-miner').FgramSet} set @param {string} file */
+export function writeAnswer(set, file) {
+  const writer = answerWriter(file, set.maxLength);
+  for (let id = 0; id < set.size; id++) writer.write(set.countOf(id), set.tokensOf(id));
   writer.close();
 }

@@ -34,6 +34,8 @@ const BOUNDARY = 50_256;
  * @property {{ name: string, documents: number, tokens: number, bytes: number, downloaded: number }[]} parts
  */
 
+/** @typedef {{ shards: readonly { path: string, tokens: number }[], tokens: number, vocabSize: number, boundary: number }} Corpus */
+
 /** "50M" -> 50,000,000. @param {string} text */
 export function parseTokens(text) {
   const match = /^(\d+(?:\.\d+)?)([kMG]?)$/.exec(text);
@@ -188,6 +190,21 @@ export function openCorpus(limit = Number.POSITIVE_INFINITY) {
   }
   return { ...facts, directory, shards, tokens };
 }
+
+/** @param {Corpus} corpus */
+export function readTokens({ shards, tokens }) {
+  const all = new Uint16Array(tokens);
+  let at = 0;
+  for (const shard of shards) {
+    const bytes = readFileSync(shard.path);
+    all.set(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1), at);
+    at += bytes.length >> 1;
+  }
+  return all;
+}
+
+/** Where no corpus was built: the addresses that this repository ships. @returns {Promise<CorpusFacts>} */
+export const quickstartCorpus = () => buildCorpus({ wanted: 1, jobs: 1 });
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({ options: { tokens: { type: 'string', default: '300M' }, jobs: { type: 'string', default: '2' } } });

@@ -1,26 +1,29 @@
 /** What each peer reads best, made from the corpus once: nobody is measured on converting. */
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { CACHE } from './corpus.mjs';
+import { openFgrams } from '@sconelm/ngram-miner';
+import { writeAnswer } from './answer.mjs';
+import { CACHE, readTokens } from './corpus.mjs';
+import { gpt2TokenizerJson } from './gpt2.mjs';
+import { mineFgrams } from './mine.mjs';
 import { loBits } from './sql.mjs';
 
-const require = createRequire(new URL('../peers/package.json', import.meta.url));
+const peers = createRequire(new URL('../peers/package.json', import.meta.url));
 
-/** @typedef {{ shards: readonly { path: string, tokens: number }[], tokens: number, vocabSize: number, boundary: number }} Corpus */
-
-/** @param {Corpus} corpus */
-export function readTokens({ shards, tokens }) {
-  const all = new Uint16Array(tokens);
-  let at = 0;
-  for (const shard of shards) {
-    const bytes = readFileSync(shard.path);
-    all.set(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1), at);
-    at += bytes.length >> 1;
-  }
-  return all;
-}
+/** @typedef {import('./corpus.mjs').Corpus} Corpus */
 
 /** A file in the cache, of this corpus and none other. @param {Corpus} corpus @param {string} name @param {(aside: string) => unknown} make */
 async function kept({ shards, tokens }, name, make) {
@@ -78,13 +81,13 @@ export const duckdbKeys = async (corpus, maxLength) => {
   return kept(corpus, `keys${maxLength}.duckdb`, async (aside) => {
     const parquet = `${aside}.parquet`;
     const columns = `hi UInt64${maxLength > 4 ? `, lo UInt${loBits(maxLength)}` : ''}`;
-    const { Session } = require('chdb');
+    const { Session } = peers('chdb');
     const session = new Session(`${aside}.session`);
     session.query(
       `INSERT INTO FUNCTION file('${parquet}', 'Parquet') SELECT * FROM file('${native}', 'Native', '${columns}') SETTINGS output_format_parquet_compression_method = 'none'`,
     );
     session.close();
-    const { DuckDBInstance } = require('@duckdb/node-api');
+    const { DuckDBInstance } = peers('@duckdb/node-api');
     const instance = await DuckDBInstance.create(aside);
     const connection = await instance.connect();
     await connection.run(`CREATE TABLE keys AS SELECT * FROM '${parquet}'`);
@@ -103,9 +106,68 @@ export const wordsText = (corpus) =>
     const step = 1 << 18;
     for (let from = 0; from < tokens.length; from += step) {
       let line = '';
-      for (let i = from; i < Math.min(from + step, tokens.length); i++) line += tokens[i] === corpus.boundary ? `\n${tokens[i]} ` : `${tokens[i]} `;
+      for (let i = from; i < Math.min(from + step, tokens.length); i++)
+        line += tokens[i] === corpus.boundary ? `\n${tokens[i]} ` : `${tokens[i]} `;
       writeSync(file, line);
     }
     writeSync(file, '\n');
     closeSync(file);
   });
+
+/** About `megabytes` of the corpus as text, a JSON array of documents, and GPT-2's tokenizer.json beside it. @param {Corpus} corpus @param {number} megabytes */
+export const sampleText = (corpus, megabytes) =>
+  kept(corpus, `text${megabytes}.json`, (aside) => {
+    const { decode } = peers('gpt-tokenizer/encoding/r50k_base');
+    const tokens = readTokens({ ...corpus, shards: corpus.shards.slice(0, 1), tokens: corpus.shards[0].tokens });
+    const documents = [];
+    let bytes = 0;
+    for (let from = 0; from < tokens.length && bytes < megabytes * 1e6; ) {
+      let to = from + 1;
+      while (to < tokens.length && tokens[to] !== corpus.boundary) to++;
+      const document = decode(tokens.subarray(from + 1, to));
+      documents.push(document);
+      bytes += Buffer.byteLength(document);
+      from = to;
+    }
+    writeFileSync(aside, JSON.stringify(documents));
+  });
+
+/** @param {Corpus} corpus */
+export const gpt2Json = (corpus) => kept(corpus, 'gpt2.json', (aside) => writeFileSync(aside, JSON.stringify(gpt2TokenizerJson())));
+
+/** What f-grams are mined from and the text that they are matched on: the last shard is held out where there are several. @param {Corpus} corpus */
+export function heldOut(corpus) {
+  const last = /** @type {{ path: string, tokens: number }} */ (corpus.shards.at(-1));
+  const shards = corpus.shards.length === 1 ? corpus.shards : corpus.shards.slice(0, -1);
+  const tokens = shards.reduce((sum, shard) => sum + shard.tokens, 0);
+  return { trained: { ...corpus, shards, tokens }, text: last.path, tokens: Math.min(2_000_000, last.tokens) };
+}
+
+/**
+ * The most frequent `size` f-grams of the corpus, published by this repository's miner, and the same in the form of an answer.
+ * @param {Corpus} corpus @param {number} size
+ * @returns {Promise<{ directory: string, answer: string, size: number, maxLength: number }>}
+ */
+export async function minedSet(corpus, size) {
+  const maxLength = 5;
+  const directory = await kept(corpus, `fgrams-${size}`, (aside) =>
+    mineFgrams(corpus, { maxLength, minCount: 5, maxFgrams: size, directory: aside }),
+  );
+  const set = await openFgrams(directory);
+  const answer = await kept(corpus, `answer-${size}`, (aside) => writeAnswer(set, aside));
+  return { directory, answer, size: set.size, maxLength };
+}
+
+/** The same f-grams as JSON, ten thousand a line. @param {Corpus} corpus @param {number} size */
+export const fgramsJson = async (corpus, size) => {
+  const { directory } = await minedSet(corpus, size);
+  return kept(corpus, `fgrams-${size}.json`, async (aside) => {
+    const set = await openFgrams(directory);
+    const file = openSync(aside, 'w');
+    for (let from = 0; from < set.size; from += 10_000) {
+      const some = Array.from({ length: Math.min(10_000, set.size - from) }, (_, i) => [...set.tokensOf(from + i)]);
+      writeSync(file, `${JSON.stringify(some)}\n`);
+    }
+    closeSync(file);
+  });
+};

@@ -37,6 +37,11 @@ export const runMeasured = (command, spec) =>
     child.on('error', reject);
     child.on('close', (code, signal) => {
       if (code === 0 && taken !== undefined) resolve(taken);
-      else reject(new Error(/^\S*Error.*$/m.exec(trouble)?.[0] ?? (trouble.trim().split('\n').at(-1) || `its process ended with ${code ?? signal}`)));
+      else
+        reject(
+          new Error(
+            /^\S*Error.*$/m.exec(trouble)?.[0] ?? (trouble.trim().split('\n').at(-1) || `its process ended with ${code ?? signal}`),
+          ),
+        );
     });
   });

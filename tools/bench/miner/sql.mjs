@@ -77,10 +77,9 @@ export function miningSql({ right, left, and, or, cast, create, isIn }, { maxLen
   const padded = [];
   for (let n = 2; n <= maxLength; n++) {
     const hi = n > 4 ? 'k0' : n === 4 ? 'k0' : or(left('k0', 16 * (4 - n)), String(ones(16 * (4 - n))));
-    const lo = n <= 4 ? String(ones(16 * width)) : n === maxLength ? 'k1' : or(left('k1', 16 * (maxLength - n)), String(ones(16 * (maxLength - n))));
-    padded.push(
-      `SELECT c, ${cast(String(n), 16)} AS n, ${cast(hi, 64)} AS hi${width === 0 ? '' : `, ${cast(lo, 64)} AS lo`} FROM f${n}`,
-    );
+    const lo =
+      n <= 4 ? String(ones(16 * width)) : n === maxLength ? 'k1' : or(left('k1', 16 * (maxLength - n)), String(ones(16 * (maxLength - n))));
+    padded.push(`SELECT c, ${cast(String(n), 16)} AS n, ${cast(hi, 64)} AS hi${width === 0 ? '' : `, ${cast(lo, 64)} AS lo`} FROM f${n}`);
   }
   const tokens = Array.from({ length: maxLength }, (_, i) =>
     i < 4 ? cast(and(right('hi', 48 - 16 * i), 0xffffn), 16) : cast(and(right('lo', 16 * (maxLength - 1 - i)), 0xffffn), 16),

@@ -158,7 +158,7 @@ export const PACKAGES = [
   'trilinos-doc',
   'libdeal.ii-doc',
   'dolfin-doc',
-  'vtk9-doc',
+
   'opencv-doc',
   'libpcl-doc',
   'openms-doc',

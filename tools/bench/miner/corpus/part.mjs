@@ -7,7 +7,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { documentOf } from './text.mjs';
 
-const require = createRequire(new URL('../../peers/package.json', import.meta.url));
+const peers = createRequire(new URL('../../peers/package.json', import.meta.url));
 /** The token that opens a document: GPT-2's <|endoftext|>. */
 export const BOUNDARY = 50_256;
 
@@ -53,19 +53,14 @@ function* packageDocuments(folder, name, /** @type {PartFacts} */ facts) {
 /** @param {string} file .jsonl or .jsonl.gz or .jsonl.zst, `text` in each line */
 function* jsonlDocuments(file) {
   const raw = readFileSync(file);
-  const bytes = file.endsWith('.zst')
-    ? require('fzstd').decompress(raw)
-    : file.endsWith('.gz')
-      ? require('node:zlib').gunzipSync(raw)
-      : raw;
+  const bytes = file.endsWith('.zst') ? peers('fzstd').decompress(raw) : file.endsWith('.gz') ? peers('node:zlib').gunzipSync(raw) : raw;
   for (const line of Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8').split('\n')) {
     if (line !== '') yield JSON.parse(line).text;
   }
 }
 
 const [folder, name, source] = process.argv.slice(2);
-/** @type {{ encode(text: string, options: object): number[] }} */
-const { encode } = require('gpt-tokenizer/encoding/r50k_base');
+const { encode } = peers('gpt-tokenizer/encoding/r50k_base');
 const plain = { allowedSpecial: new Set(), disallowedSpecial: new Set() };
 /** @type {PartFacts} */
 const facts = { name, documents: 0, tokens: 0, bytes: 0, downloaded: 0, skipped: 0 };
