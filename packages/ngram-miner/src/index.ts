@@ -4,6 +4,7 @@ export { TextError } from './documents/text-error.js';
 export { MinerError, type MinerErrorCode } from './errors.js';
 export * from './fgrams/index.js';
 export { openFgrams, publishFgrams } from './fgrams-files.js';
+export { type Matches, type MatchInThreadsOptions, matchInThreads } from './match/match-in-threads.js';
 export { type CountedFgram, type CountOptions, compareFgrams, countFgrams } from './mine/count.js';
 export { type MineOptions, mine } from './mine/mine.js';
 export { type FgramSource, FgramSources } from './sources/fgram-sources.js';

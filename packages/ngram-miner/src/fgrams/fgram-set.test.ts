@@ -4,6 +4,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openFgrams, publishFgrams } from '../fgrams-files.js';
+import { matchInThreads } from '../match/match-in-threads.js';
 import { encodeFgramSet, FgramSet, type RankedFgrams } from './index.js';
 
 interface Naive {
@@ -139,6 +140,38 @@ describe('the f-gram set', () => {
         expect(text.map((token) => matcher.push(token))).toEqual(ids);
       }),
     );
+  });
+
+  it('finds in chunks, and on several threads, what it finds in the whole', async () => {
+    const property = fc.asyncProperty(
+      cases,
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 4 }),
+      async (given, chunk, threads) => {
+        const set = setOf(given.naive);
+        const text = Uint32Array.from(given.text);
+        const whole = { ids: new Int32Array(text.length), lengths: new Uint8Array(text.length) };
+        set.match(text, whole);
+        const ids = new Int32Array(text.length);
+        for (let from = 0; from < text.length; from += chunk) {
+          const before = text.subarray(Math.max(0, from - set.maxLength + 1), from);
+          set.match(text.subarray(from, from + chunk), { before, ids: ids.subarray(from) });
+        }
+        expect(ids).toEqual(whole.ids);
+        expect(await matchInThreads(set, text, { threads, chunk, ids: true })).toEqual(whole);
+      },
+    );
+    await fc.assert(property, { numRuns: 10 });
+    const stop = AbortSignal.abort(new Error('stopped'));
+    const set = setOf({ maxLength: 2, vocabSize: 3, boundary: 0, fgrams: [[1, 2]], counts: [1] });
+    await expect(matchInThreads(set, new Uint16Array(1e6), { signal: stop })).rejects.toThrow('stopped');
+    const controller = new AbortController();
+    const running = matchInThreads(set, new Uint16Array(3e6), { signal: controller.signal }).then(
+      () => 'done',
+      (error: Error) => error.message,
+    );
+    controller.abort(new Error('stopped'));
+    expect(await running).toBe('stopped');
   });
 
   it('matches nothing over a token outside the vocabulary', () => {

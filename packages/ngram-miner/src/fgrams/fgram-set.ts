@@ -11,6 +11,8 @@ export interface MatchOptions {
   readonly lengths?: Uint8Array;
   /** The token that opens a document, that of the set unless given; no match reaches back over it. */
   readonly boundary?: number;
+  /** Tokens that stand before: matches reach back into them. The last K − 1 are enough. */
+  readonly before?: ArrayLike<number>;
 }
 
 export class FgramSet {
@@ -92,8 +94,9 @@ export class FgramSet {
   }
 
   /** The longest f-gram that ends at each token. */
-  match(tokens: ArrayLike<number>, { ids, lengths, boundary }: MatchOptions): void {
+  match(tokens: ArrayLike<number>, { ids, lengths, boundary, before = [] }: MatchOptions): void {
     const matcher = this.matcher(boundary);
+    for (let i = 0; i < before.length; i++) matcher.push(before[i]);
     for (let i = 0; i < tokens.length; i++) {
       const id = matcher.push(tokens[i]);
       if (ids !== undefined) ids[i] = id;

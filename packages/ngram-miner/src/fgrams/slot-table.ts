@@ -74,7 +74,12 @@ export class SlotTable {
   }
 
   #homeOf(s: number): number {
-    return (s >>> 6) * this.#multiplier + (((s & 63) * this.#multiplier) >>> 6);
+    return (Math.imul(s >>> 6, this.#multiplier) + (Math.imul(s & 63, this.#multiplier) >>> 6)) >>> 0;
+  }
+
+  /** Loads what find(parent, token, hash) will look at first. Look-ups that were all touched before wait for memory at the same time. */
+  touch(parent: number, hash: number): number {
+    return this.#words[this.#homeOf(this.#scatter(parent, hash)) * this.#stride + 1];
   }
 
   /** The node that `token`, of hash(token), leads to from `parent`; −1 where none. */

@@ -1,0 +1,30 @@
+/** F-gram sets over HTTP, in browsers and in Node. */
+import { parseManifest } from '@sconelm/artifact/portable';
+import { MinerError } from '../errors.js';
+import { FgramSet } from './fgram-set.js';
+import { fgramsForm } from './format.js';
+
+/**
+ * Loads the folder of a set from a web server.
+ * @param url of the folder, or of its fgrams.json
+ * @throws {MinerError} FGRAMS_FETCH: the server did not answer with the files; FGRAMS_CORRUPT; {ArtifactError} a manifest that is damaged or of
+ *   another version; the signal's reason when aborted
+ */
+export async function fetchFgrams(url: string | URL, { signal }: { readonly signal?: AbortSignal } = {}): Promise<FgramSet> {
+  const base = String(url).replace(/(\/|\/?fgrams\.json)?$/, '');
+  const json = await fetchBytes(`${base}/fgrams.json`, signal);
+  const manifest = parseManifest(`${base}/fgrams.json`, new TextDecoder().decode(json), fgramsForm);
+  return FgramSet.parse(await fetchBytes(`${base}/fgrams.bin`, signal), manifest);
+}
+
+async function fetchBytes(url: string, signal: AbortSignal | undefined): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    const response = await fetch(url, signal === undefined ? {} : { signal });
+    if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`);
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    signal?.throwIfAborted();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MinerError('FGRAMS_FETCH', `cannot load ${url}: ${reason}`, 'Check the address and the server.', error);
+  }
+}
