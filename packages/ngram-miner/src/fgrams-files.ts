@@ -36,7 +36,7 @@ export async function openFgrams(directory: string): Promise<FgramSet> {
       if (size !== fileBytes(manifest)) throw corrupt(`${size} bytes, expected ${fileBytes(manifest)}`, name);
       const bytes = new Uint8Array(new SharedArrayBuffer(size));
       await readWhole(file, bytes, name);
-      verifyFile(bytes, manifest, { name });
+      verifyFile(bytes, manifest, name);
       return new FgramSet(bytes, manifest);
     } finally {
       await file.close();

@@ -14,7 +14,8 @@ export async function fetchFgrams(url: string | URL, { signal }: { readonly sign
   const base = String(url).replace(/(\/|\/?fgrams\.json)?$/, '');
   const json = await fetchBytes(`${base}/fgrams.json`, signal);
   const manifest = parseManifest(`${base}/fgrams.json`, new TextDecoder().decode(json), fgramsForm);
-  return FgramSet.parse(await fetchBytes(`${base}/fgrams.bin`, signal), manifest);
+  const name = `${base}/fgrams.bin`;
+  return FgramSet.parse(await fetchBytes(name, signal), manifest, name);
 }
 
 async function fetchBytes(url: string, signal: AbortSignal | undefined): Promise<Uint8Array<ArrayBuffer>> {

@@ -33,9 +33,9 @@ export class FgramSet {
     this.#runs = runs;
   }
 
-  /** @param bytes of fgrams.bin @throws {MinerError} FGRAMS_CORRUPT */
-  static parse(bytes: Uint8Array, manifest: FgramManifest): FgramSet {
-    verifyFile(bytes, manifest);
+  /** @param bytes of fgrams.bin @param name of the file, for errors @throws {MinerError} FGRAMS_CORRUPT */
+  static parse(bytes: Uint8Array, manifest: FgramManifest, name = 'fgrams.bin'): FgramSet {
+    verifyFile(bytes, manifest, name);
     return new FgramSet(bytes.byteOffset % 8 === 0 ? bytes : bytes.slice(), manifest);
   }
 

@@ -94,7 +94,7 @@ function lengthsOf({ size, maxLength, vocabSize, parents, tokens }: RankedFgrams
 }
 
 /** Checks the length and every block. @param name of the file, for errors @throws {MinerError} FGRAMS_CORRUPT */
-export function verifyFile(bytes: Uint8Array, manifest: FgramManifest, { name = 'fgrams.bin' }: { readonly name?: string } = {}): void {
+export function verifyFile(bytes: Uint8Array, manifest: FgramManifest, name: string): void {
   const expected = fileBytes(manifest);
   if (bytes.length !== expected) throw corrupt(`${bytes.length} bytes, expected ${expected}`, name);
   const sums = blockSums(bytes);
