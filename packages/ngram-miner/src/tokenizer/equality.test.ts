@@ -156,6 +156,48 @@ describe('GPT-2’s own vocabulary', () => {
   });
 });
 
+describe('BPE in SentencePiece’s form', () => {
+  // Words as pieces, with the mark that stands for a blank, or with merges that join words.
+  const marked = (token: string) => token.replaceAll('Ġ', '▁');
+  const merges = (trained.model.merges ?? []).map(([left, right]) => [marked(left), marked(right)] as const);
+  const crossing = [...merges, ['e', '▁'], ['e▁', 't']] as const;
+  it.each([
+    ['words apart', merges],
+    ['words joined', crossing],
+  ])('%s', (_name, merges) => {
+    const tokens = new Set([
+      '<unk>',
+      '▁',
+      ...Array.from({ length: 26 }, (_, i) => String.fromCharCode(97 + i)),
+      ...merges.flatMap(([l, r]) => [l, r, l + r]),
+    ]);
+    const json: TokenizerJson = {
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [
+          { type: 'Prepend', prepend: '▁' },
+          { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
+        ],
+      },
+      pre_tokenizer: null,
+      post_processor: null,
+      decoder: null,
+      model: {
+        type: 'BPE',
+        unk_token: '<unk>',
+        fuse_unk: true,
+        vocab: Object.fromEntries([...tokens].map((token, id) => [token, id])),
+        merges,
+      },
+      added_tokens: [token(0, '<unk>', { special: true })],
+    };
+    const pair = { tokenizer: Tokenizer.parse(json, { boundary: '▁' }), library: new LibraryTokenizer({ ...json, added_tokens: [] }, {}) };
+    expect(pair.tokenizer.isFast).toBe(false);
+    expectEqualOnRandomTexts(pair, isFull ? 20_000 : 500, 11);
+    for (const text of [...Object.values(LANGUAGES), speeches[0].slice(0, 4000)]) expectEqual(pair, text.replaceAll('\n', '  '));
+  });
+});
+
 it('pieces that are too long to be scanned, and merges that are out of order', () => {
   const next = random(3);
   const merges = [...(trained.model.merges ?? [])];
