@@ -58,7 +58,11 @@ function piecesEncoder(
   { scan, prefixBlank }: Pieces,
 ): Encode {
   const special = new Set(added_tokens?.filter((token) => token.special).map(({ content }) => content));
+  // A character stands for a byte, so no longer piece is a token.
+  let longest = 0;
+  for (const token of vocabulary.keys()) longest = Math.max(longest, token.length);
   const wholePiece = (piece: Uint8Array): number | undefined => {
+    if (piece.length > longest) return undefined;
     const token = Array.from(piece, (byte) => BYTE_TO_CHARACTER[byte]).join('');
     return special.has(token) ? undefined : vocabulary.get(token);
   };

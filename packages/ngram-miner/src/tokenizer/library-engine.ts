@@ -1,7 +1,7 @@
 /** Every other kind of tokenizer (SentencePiece, Unigram, WordPiece, unknown patterns) through Hugging Face's library, at its speed. */
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import type { Engine } from './engine.js';
-import { type AddedToken, type Component, type TokenizerJson, unsupported } from './tokenizer-json.js';
+import { type AddedToken, type Component, partsOf, type TokenizerJson, unsupported } from './tokenizer-json.js';
 
 /** @param inText the added tokens that are looked for in texts @throws {MinerError} TOKENIZER_UNSUPPORTED */
 export function libraryEngine(json: TokenizerJson, inText: readonly AddedToken[]): Engine {
@@ -54,7 +54,7 @@ function preTokenizerOf({ pre_tokenizer = null, model }: TokenizerJson): Compone
   if (pre_tokenizer !== null || type !== 'BPE' || !Array.isArray(merges)) return pre_tokenizer;
   if (ignore_merges || end_of_word_suffix || continuing_subword_suffix) return null;
   const isCrossed = merges.some((merge) => {
-    const [left, right] = typeof merge === 'string' ? merge.split(' ') : merge;
+    const [left, right] = partsOf(merge) ?? ['', ''];
     return right.startsWith(MARK) && !left.endsWith(MARK);
   });
   if (isCrossed) return null;

@@ -1,7 +1,7 @@
 /** Which tokenizers the fast path encodes: byte-level BPE whose every step is known to the letter. */
 import { BYTE_TO_CHARACTER } from './byte-level.js';
 import { SCANNERS, type Scanner, scanWhole, scanWords, scanWordsAndDigits } from './scanner.js';
-import type { Component, TokenizerJson } from './tokenizer-json.js';
+import { type Component, partsOf, type TokenizerJson } from './tokenizer-json.js';
 
 export interface Pieces {
   readonly scan: Scanner;
@@ -32,23 +32,14 @@ const isEmpty = (field: unknown): boolean => field === undefined || field === nu
 export function mergesOf({ model }: TokenizerJson, ids: ReadonlyMap<string, number>): Int32Array | undefined {
   if (model.type !== undefined && model.type !== 'BPE') return undefined;
   if (!Array.isArray(model.merges) || Array.isArray(model.vocab)) return undefined;
-  if (
-    ![model.dropout, model.continuing_subword_prefix, model.continuing_subword_suffix, model.end_of_word_suffix, model.byte_fallback].every(
-      isEmpty,
-    )
-  )
-    return undefined;
+  const { dropout, continuing_subword_prefix: prefix, continuing_subword_suffix, end_of_word_suffix, byte_fallback } = model;
+  if (![dropout, prefix, continuing_subword_suffix, end_of_word_suffix, byte_fallback].every(isEmpty)) return undefined;
   if (BYTE_TO_CHARACTER.some((character) => !ids.has(character))) return undefined;
   const merges = new Int32Array(3 * model.merges.length);
   let at = 0;
-  for (const merge of model.merges as readonly (string | readonly [string, string])[]) {
-    let left: string;
-    let right: string;
-    if (typeof merge === 'string') {
-      const blank = merge.indexOf(' ');
-      left = merge.slice(0, blank);
-      right = merge.slice(blank + 1);
-    } else [left, right] = merge;
+  for (const merge of model.merges) {
+    const [left, right] = partsOf(merge) ?? [];
+    if (left === undefined || right === undefined) return undefined;
     const leftId = ids.get(left);
     const rightId = ids.get(right);
     const joined = ids.get(left + right);

@@ -54,8 +54,22 @@ export function readTokenizerJson(json: string | TokenizerJson): TokenizerJson {
   if (typeof content?.model?.vocab !== 'object' || content.model.vocab === null) throw unsupported('it has no model with a vocabulary');
   const { type } = content.model;
   if (type !== undefined && !MODELS.includes(type)) throw unsupported(`its model is ${String(type)}, expected ${MODELS.join(', ')}`);
+  const { merges = [] } = content.model;
+  if (!Array.isArray(merges)) throw unsupported('its merges are no list');
+  const wrong = merges.findIndex((merge) => partsOf(merge) === undefined);
+  if (wrong >= 0) throw unsupported(`merge ${wrong} is ${JSON.stringify(merges[wrong])}, not two tokens`);
   if (!Array.isArray(content.added_tokens ?? [])) throw unsupported('its added_tokens are no list');
   return content;
+}
+
+/** Both halves of a merge; undefined if it is none. */
+export function partsOf(merge: unknown): readonly [left: string, right: string] | undefined {
+  if (typeof merge === 'string') {
+    const blank = merge.indexOf(' ');
+    return blank < 1 || merge.includes(' ', blank + 1) ? undefined : [merge.slice(0, blank), merge.slice(blank + 1)];
+  }
+  const isPair = Array.isArray(merge) && merge.length === 2 && typeof merge[0] === 'string' && typeof merge[1] === 'string';
+  return isPair ? (merge as [string, string]) : undefined;
 }
 
 /** Ids by token, added tokens included. @throws {MinerError} TOKENIZER_UNSUPPORTED */
@@ -100,6 +114,6 @@ function firstOf(processor: Component | null | undefined): string | undefined {
   }
   if (processor.type === 'BertProcessing' || processor.type === 'RobertaProcessing') return (processor.cls as [string] | undefined)?.[0];
   if (processor.type === 'Sequence')
-    return (processor.processors as readonly Component[]).map(firstOf).find((token) => token !== undefined);
+    return ((processor.processors ?? []) as readonly Component[]).map(firstOf).find((token) => token !== undefined);
   return undefined;
 }
