@@ -1,5 +1,5 @@
 /** The files that paths mean, in a fixed order, and opening one as it was when it was listed. */
-import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { TextError } from './text-error.js';
 
@@ -30,7 +30,13 @@ function formOf(file: string): Pick<InputFile, 'format' | 'packing'> {
 }
 
 const missing = (file: string, cause: unknown) =>
-  new TextError('TEXT_MISSING', { file, offset: -1 }, 'it cannot be read', 'Check the path and its permissions.', cause);
+  new TextError(
+    'TEXT_MISSING',
+    { file, offset: -1 },
+    `it cannot be read: ${cause instanceof Error ? cause.message : cause}`,
+    'Check the path, its permissions and the disk.',
+    cause,
+  );
 
 /**
  * Files in the order of `paths`; of a folder, its .txt, .jsonl (also .gz, .zst) and .parquet files, its folders' too, in the order of their
@@ -82,14 +88,16 @@ export interface OpenInput extends AsyncDisposable {
 /** @param onRead told how many bytes each read gave @throws {TextError} TEXT_MISSING, TEXT_CHANGED */
 export async function openInput(input: InputFile, onRead?: (bytes: number) => void): Promise<OpenInput> {
   const { file } = input;
-  let handle: FileHandle;
-  try {
-    handle = await open(file);
-  } catch (cause) {
-    throw missing(file, cause);
-  }
+  const named = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (cause) {
+      throw missing(file, cause);
+    }
+  };
+  const handle = await named(open(file));
   const expectUnchanged = async () => {
-    const { size, mtimeMs } = await handle.stat();
+    const { size, mtimeMs } = await named(handle.stat());
     if (size === input.size && mtimeMs === input.modifiedMs) return;
     const what = `it changed while it was read: ${size} bytes, listed with ${input.size}`;
     throw new TextError('TEXT_CHANGED', { file, offset: -1 }, what, 'Run the command again once nothing writes to the file.');
@@ -97,7 +105,7 @@ export async function openInput(input: InputFile, onRead?: (bytes: number) => vo
   try {
     await expectUnchanged();
   } catch (error) {
-    await handle.close();
+    await named(handle.close());
     throw error;
   }
   return {
@@ -106,24 +114,13 @@ export async function openInput(input: InputFile, onRead?: (bytes: number) => vo
       const buffer = new Uint8Array(length);
       let filled = 0;
       while (filled < length) {
-        let bytesRead: number;
-        try {
-          ({ bytesRead } = await handle.read(buffer, filled, length - filled, position + filled));
-        } catch (cause) {
-          throw new TextError(
-            'TEXT_MISSING',
-            { file, offset: -1 },
-            `reading fails at byte ${position + filled} of the file`,
-            'Check the disk.',
-            cause,
-          );
-        }
+        const { bytesRead } = await named(handle.read(buffer, filled, length - filled, position + filled));
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
       onRead?.(filled);
       return filled === length ? buffer : buffer.slice(0, filled);
     },
-    [Symbol.asyncDispose]: () => handle.close(),
+    [Symbol.asyncDispose]: () => named(handle.close()),
   };
 }

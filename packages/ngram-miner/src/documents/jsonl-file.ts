@@ -1,45 +1,9 @@
 /** One JSON object a line, one document each. */
 import { readBytes } from './byte-stream.js';
 import { type Document, type DocumentReader, labelsOf } from './document.js';
-import { MAX_DOCUMENT_BYTES, TextError, tooLarge } from './text-error.js';
+import { linesOf } from './lines.js';
+import { TextError, tooLarge } from './text-error.js';
 import { decodeUtf8, expectNoZero, expectTextFile } from './utf8.js';
-
-interface Line {
-  readonly offset: number;
-  /** Absent where the line is too long. */
-  readonly bytes?: Uint8Array;
-}
-
-const NEWLINE = 10;
-
-/** @param start offset of the first byte of `chunks` */
-async function* linesOf(chunks: AsyncIterable<Uint8Array>, start: number): AsyncGenerator<Line> {
-  let parts: Uint8Array[] = [];
-  let size = 0;
-  let offset = start;
-  const add = (part: Uint8Array) => {
-    size += part.length;
-    if (size <= MAX_DOCUMENT_BYTES) parts.push(part);
-    else parts = [];
-  };
-  const line = (): Line => {
-    const found = size > MAX_DOCUMENT_BYTES ? { offset } : { offset, bytes: parts.length === 1 ? parts[0] : Buffer.concat(parts) };
-    parts = [];
-    return found;
-  };
-  for await (const chunk of chunks) {
-    let at = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, at)) {
-      add(chunk.subarray(at, end));
-      yield line();
-      offset += size + 1;
-      size = 0;
-      at = end + 1;
-    }
-    add(chunk.subarray(at));
-  }
-  if (size > 0) yield line();
-}
 
 function parseLine(file: string, offset: number, bytes: Uint8Array, textField: string): Document | undefined {
   const line = decodeUtf8(file, bytes, offset);

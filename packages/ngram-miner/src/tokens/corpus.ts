@@ -7,7 +7,7 @@ export interface TokenShard {
   /** CRC-32 of each block of `blockBytes`, where they are known: a reader checks what it reads. */
   readonly blocks?: readonly number[];
   /** The file that says of each document where it starts and where it is from, where there is one: `readShardDocuments` reads it. */
-  readonly documents?: string;
+  readonly documents?: { readonly path: string; readonly count: number };
 }
 
 /** A document lies whole in one shard, so the order and size of shards change nothing that is counted. */

@@ -8,6 +8,7 @@ import { Tokenizer } from '../tokenizer/tokenizer.js';
 import { type TokenCorpus, tokenBytes, tokenCountOf } from './corpus.js';
 import { loadTokens, type TokenArray } from './read-tokens.js';
 import type { Split } from './selection.js';
+import { shardName } from './split-writer.js';
 
 export interface TokenSplit {
   readonly corpus: TokenCorpus;
@@ -24,20 +25,21 @@ export interface Dataset extends Readonly<Record<Split, TokenSplit>> {
   readonly tokenizerHash: string;
 }
 
-const count = z.int().nonnegative();
+const amount = z.int().nonnegative();
+/** Too long a list is refused before its items are looked at. */
+const listOf = <Item extends z.ZodType>(item: Item, max: number) => z.array(z.unknown()).max(max).pipe(z.array(item));
 const splitSchema = z.strictObject({
-  tokens: count,
-  documents: count,
-  bytes: count,
-  shards: z.array(
+  tokens: amount,
+  documents: amount,
+  bytes: amount,
+  shards: listOf(
     z.strictObject({
-      file: z.string().regex(/^[a-z]+-\d{5,}\.bin$/),
-      documentsFile: z.string().regex(/^[a-z]+-\d{5,}\.docs\.jsonl\.gz$/),
-      tokens: count,
-      documents: count,
-      bytes: count,
-      blocks: z.array(count.max(0xffffffff)),
+      tokens: amount,
+      documents: amount,
+      bytes: amount,
+      blocks: z.array(amount.max(0xffffffff)),
     }),
+    100_000,
   ),
 });
 
@@ -48,19 +50,19 @@ export const datasetForm = {
   schema: z.strictObject({
     vocabSize: z.int().positive(),
     dtype: z.enum(['u16', 'u32']),
-    boundary: count,
+    boundary: amount,
     tokenizerHash: z.string(),
     blockBytes: z.int().positive().multipleOf(4),
     train: splitSchema,
     heldout: splitSchema,
     /** Equal to an earlier document, and left out. */
-    duplicates: count,
+    duplicates: amount,
     /** Left out of training because it is held out. */
-    heldoutInTraining: count,
+    heldoutInTraining: amount,
     /** What could not be read, and the first such places. */
     skipped: z.strictObject({
-      count,
-      first: z.array(z.strictObject({ file: z.string(), offset: z.int(), code: z.string(), message: z.string() })),
+      count: amount,
+      first: listOf(z.strictObject({ file: z.string(), offset: z.int(), code: z.string(), message: z.string() }), 1000),
     }),
   }),
 };
@@ -80,9 +82,9 @@ export async function openDataset(directory: string): Promise<Dataset> {
       vocabSize,
       boundary,
       blockBytes,
-      shards: shards.map(({ file, documentsFile, tokens, blocks }) => ({
-        path: path.join(directory, file),
-        documents: path.join(directory, documentsFile),
+      shards: shards.map(({ documents: count, tokens, blocks }, i) => ({
+        path: path.join(directory, shardName(split, i, 'bin')),
+        documents: { path: path.join(directory, shardName(split, i, 'docs.jsonl.gz')), count },
         tokens,
         blocks,
       })),

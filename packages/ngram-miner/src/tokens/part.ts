@@ -5,10 +5,11 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { publishFile, sha256, withArtifactErrors } from '@sconelm/artifact';
 import type { DocumentLabels } from '../documents/document.js';
+import { linesOf } from '../documents/lines.js';
 import type { TextError } from '../documents/text-error.js';
+import { textOf } from '../documents/utf8.js';
 import { MinerError } from '../errors.js';
 import { BlockWriter } from './block-writer.js';
 import type { TokenCorpus } from './corpus.js';
@@ -111,8 +112,8 @@ export async function readPart(
         chunk = buffer.subarray(0, bytesRead);
         at = 0;
       };
-      for await (const text of createInterface({ input: createReadStream(`${part}.jsonl`), crlfDelay: Number.POSITIVE_INFINITY })) {
-        const line: PartLine = JSON.parse(text);
+      for await (const { bytes } of linesOf(createReadStream(`${part}.jsonl`))) {
+        const line: PartLine = JSON.parse(textOf(bytes ?? new Uint8Array()));
         if ('skipped' in line) {
           onSkipped(line.skipped);
           continue;

@@ -45,7 +45,7 @@ async function* readShard({ dtype, blockBytes }: TokenCorpus, shard: TokenShard,
       at = end;
     }
   } finally {
-    await file.close();
+    await withArtifactErrors(shard.path, () => file.close());
   }
 }
 

@@ -2,20 +2,20 @@
 
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream';
 import { createGunzip, gzipSync } from 'node:zlib';
 import { withArtifactErrors } from '@sconelm/artifact';
 import type { DocumentLabels } from '../documents/document.js';
+import { linesOf } from '../documents/lines.js';
+import { textOf } from '../documents/utf8.js';
 import { MinerError } from '../errors.js';
 import { BlockWriter } from './block-writer.js';
+import type { TokenShard } from './corpus.js';
 import type { DocumentRecord } from './part.js';
 import type { Split } from './selection.js';
 
-/** A shard as dataset.json describes it. */
+/** A shard as dataset.json describes it: the files of split and number, `train-00000.bin` and `train-00000.docs.jsonl.gz`. */
 export interface ShardEntry {
-  readonly file: string;
-  /** JSON lines of `ShardDocument`, gzip. */
-  readonly documentsFile: string;
   readonly tokens: number;
   readonly documents: number;
   /** UTF-8 bytes of the documents' text. */
@@ -34,6 +34,9 @@ export interface ShardDocument extends DocumentLabels {
 
 /** Lines are packed so many bytes at a time. */
 const LINES = 2 ** 20;
+
+/** `train-00000.bin` */
+export const shardName = (split: Split, index: number, ending: string): string => `${split}-${String(index).padStart(5, '0')}.${ending}`;
 
 class OpenShard {
   tokens = 0;
@@ -71,7 +74,11 @@ class OpenShard {
   }
 
   async close(): Promise<void> {
-    for (const file of this.#files) await file.close();
+    try {
+      await this.#files[0].close();
+    } finally {
+      await this.#files[1].close();
+    }
   }
 }
 
@@ -92,7 +99,7 @@ export class SplitWriter implements AsyncDisposable {
   /** @returns what takes the bytes of the document's tokens */
   async begin(record: DocumentRecord): Promise<(bytes: Uint8Array) => Promise<void> | undefined> {
     if (this.#open !== undefined && this.#open.tokens >= this.#shardTokens) await this.#finish();
-    this.#open ??= new OpenShard([await this.#create('bin'), await this.#create('docs.jsonl.gz')]);
+    this.#open ??= await this.#begin();
     await this.#open.begin(record);
     const { writer } = this.#open;
     return (bytes) => writer.write(bytes);
@@ -111,8 +118,6 @@ export class SplitWriter implements AsyncDisposable {
     await this[Symbol.asyncDispose]();
     const { tokens, documents, bytes, writer } = shard;
     this.#shards.push({
-      file: this.#name('bin'),
-      documentsFile: this.#name('docs.jsonl.gz'),
       tokens,
       documents,
       bytes,
@@ -121,11 +126,18 @@ export class SplitWriter implements AsyncDisposable {
   }
 
   #name(ending: string): string {
-    return `${this.#split}-${String(this.#shards.length).padStart(5, '0')}.${ending}`;
+    return shardName(this.#split, this.#shards.length, ending);
   }
 
-  #create(ending: string): Promise<FileHandle> {
-    return open(path.join(this.#directory, this.#name(ending)), 'wx');
+  async #begin(): Promise<OpenShard> {
+    const create = (ending: string) => open(path.join(this.#directory, this.#name(ending)), 'wx');
+    const tokens = await create('bin');
+    try {
+      return new OpenShard([tokens, await create('docs.jsonl.gz')]);
+    } catch (error) {
+      await tokens.close();
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -134,13 +146,21 @@ export class SplitWriter implements AsyncDisposable {
   }
 }
 
-/** Documents of a shard, in order. @param file a shard's `documents` @throws {MinerError} DATASET_CORRUPT; {ArtifactError} missing */
-export async function* readShardDocuments(file: string): AsyncGenerator<ShardDocument> {
+/** Documents of a shard, in order. @throws {MinerError} DATASET_CORRUPT; {ArtifactError} missing */
+export async function* readShardDocuments({ path: file, count }: NonNullable<TokenShard['documents']>): AsyncGenerator<ShardDocument> {
   const input = await withArtifactErrors(file, () => open(file));
+  const unpacked = pipeline(input.createReadStream(), createGunzip(), () => {}); // whose errors the loop throws
+  let found = 0;
   try {
-    const lines = createInterface({ input: input.createReadStream().pipe(createGunzip()), crlfDelay: Number.POSITIVE_INFINITY });
-    for await (const line of lines) yield JSON.parse(line);
+    for await (const { bytes } of linesOf(unpacked)) {
+      yield JSON.parse(textOf(bytes ?? new Uint8Array()));
+      found++;
+    }
+    if (found !== count) throw new Error(`${found} documents, expected ${count}`);
   } catch (cause) {
     throw new MinerError('DATASET_CORRUPT', `${file} is damaged`, 'Prepare the data again.', cause);
+  } finally {
+    unpacked.destroy();
+    await withArtifactErrors(file, () => input.close());
   }
 }
