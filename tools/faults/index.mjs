@@ -4,7 +4,7 @@ export { underCaps } from './caps.mjs';
 export { forDamage } from './damage.mjs';
 export { inFolder, treeOf } from './folder.mjs';
 export { forHostileJson } from './fuzz.mjs';
-export { hostileText, hostileVariants } from './json.mjs';
+export { hostileText, hostileVariants, objectIn } from './json.mjs';
 export { allFaults, forEveryCall, forEveryCallOfReader } from './nth-call.mjs';
 export { hostilePaths } from './paths.mjs';
 export { forPowerCuts } from './power-cut.mjs';

@@ -120,3 +120,18 @@ function textOf(value) {
   const fields = Object.entries(value).filter(([, field]) => field !== undefined);
   return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${textOf(field)}`).join(',')}}`;
 }
+
+/**
+ * What a text says if it is an object of JSON that can be written again, for manifests with a checksum over their content: such a variant gets
+ * a right one, so that the checks behind it are tried.
+ * @param {string} text @returns {Record<string, unknown> | undefined}
+ */
+export function objectIn(text) {
+  try {
+    const value = JSON.parse(text);
+    JSON.stringify(value); // fails where it is too deep
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -10,6 +10,7 @@ import {
   forHostileJson,
   hostilePaths,
   inFolder,
+  objectIn,
   randomFrom,
   runSeed,
   times,
@@ -114,7 +115,7 @@ test('hostile manifests are refused or understood, whatever their checksum says'
     const path = join(folder, 'store/manifest.json');
     const { kind, version, checksum: _, ...body } = JSON.parse(readFileSync(path, 'utf8'));
     const use = async (text: string) => {
-      const fields = asObject(text);
+      const fields = objectIn(text);
       if (fields === undefined) writeFileSync(path, text);
       else await writeManifest(path, { ...fields, kind, version });
       await using store = await openStore(urlIn(folder));
@@ -126,17 +127,6 @@ test('hostile manifests are refused or understood, whatever their checksum says'
     expect(seen.refused).toBeGreaterThan(500);
     expect(seen.refused).toBeLessThan(seen.tried); // another binding is a good one
   }));
-
-/** What a text says if it is an object of JSON: it then gets a right checksum. */
-function asObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    JSON.stringify(value); // fails where it is too deep
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 test('hostile locations are stores that do not exist', () =>
   inFolder(async (folder) => {

@@ -1,7 +1,7 @@
 /** Every other kind of tokenizer (SentencePiece, Unigram, WordPiece, unknown patterns) through Hugging Face's library, at its speed. */
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import type { Engine } from './engine.js';
-import { type AddedToken, type Component, partsOf, type TokenizerJson, unsupported } from './tokenizer-json.js';
+import { type AddedToken, type Component, partsOf, type TokenizerJson, unsupported, withSupported } from './tokenizer-json.js';
 
 /** @param inText the added tokens that are looked for in texts @throws {MinerError} TOKENIZER_UNSUPPORTED */
 export function libraryEngine(json: TokenizerJson, inText: readonly AddedToken[]): Engine {
@@ -13,7 +13,7 @@ export function libraryEngine(json: TokenizerJson, inText: readonly AddedToken[]
   const toUtf8 = new TextEncoder();
   return {
     encode(utf8, into) {
-      const { ids } = encoder.encode(fromUtf8.decode(utf8), { add_special_tokens: false });
+      const { ids } = withSupported(() => encoder.encode(fromUtf8.decode(utf8), { add_special_tokens: false }));
       for (const id of ids as readonly unknown[]) {
         if (typeof id !== 'number') throw unsupported('it has no token for some of the text, and none for what is unknown');
         into.push(id);
@@ -21,7 +21,7 @@ export function libraryEngine(json: TokenizerJson, inText: readonly AddedToken[]
     },
     decode(ids) {
       if (ids.length === 0) return new Uint8Array();
-      return toUtf8.encode(decoder.decode(Array.from(ids), { clean_up_tokenization_spaces: false }));
+      return toUtf8.encode(withSupported(() => decoder.decode(Array.from(ids), { clean_up_tokenization_spaces: false })));
     },
   };
 }

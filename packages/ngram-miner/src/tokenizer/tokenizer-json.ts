@@ -29,13 +29,16 @@ export interface TokenizerJson {
   readonly pre_tokenizer?: Component | null;
   readonly post_processor?: Component | null;
   readonly decoder?: Component | null;
-  readonly added_tokens?: readonly AddedToken[];
+  readonly added_tokens?: readonly AddedToken[] | null;
   readonly [field: string]: unknown;
 }
 
 const MODELS = ['BPE', 'Unigram', 'WordPiece'];
 /** Ids above this are taken for damage: tables are as long as the largest id. */
 const MAX_ID = 2 ** 22;
+/** Of a step. */
+const MAX_SETTINGS = 10_000;
+const MAX_DEPTH = 32;
 
 export function unsupported(what: string, cause?: unknown): MinerError {
   return new MinerError('TOKENIZER_UNSUPPORTED', `tokenizer.json: ${what}`, 'Use a tokenizer.json of Hugging Face tokenizers.', cause);
@@ -59,6 +62,7 @@ export function readTokenizerJson(json: string | TokenizerJson): TokenizerJson {
   const wrong = merges.findIndex((merge) => partsOf(merge) === undefined);
   if (wrong >= 0) throw unsupported(`merge ${wrong} is ${JSON.stringify(merges[wrong])}, not two tokens`);
   if (!Array.isArray(content.added_tokens ?? [])) throw unsupported('its added_tokens are no list');
+  for (const step of ['normalizer', 'pre_tokenizer', 'post_processor', 'decoder'] as const) expectSmall(step, content[step]);
   return content;
 }
 
@@ -72,8 +76,30 @@ export function partsOf(merge: unknown): readonly [left: string, right: string] 
   return isPair ? (merge as [string, string]) : undefined;
 }
 
+/** Steps are a few settings: one with thousands is damage, and would be worked through for every text. @throws {MinerError} TOKENIZER_UNSUPPORTED */
+function expectSmall(step: string, settings: unknown): void {
+  let left = MAX_SETTINGS;
+  const visit = (value: unknown, depth: number): void => {
+    left -= 1;
+    if (left < 0 || depth > MAX_DEPTH)
+      throw unsupported(`its ${step} has more than ${MAX_SETTINGS} settings, or is nested deeper than ${MAX_DEPTH} levels`);
+    if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) visit(inner, depth + 1);
+  };
+  visit(settings, 0);
+}
+
+/** What a file of another form makes fail, in our code or in the library's, is told as what it is. @throws {MinerError} TOKENIZER_UNSUPPORTED */
+export function withSupported<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof MinerError) throw cause;
+    throw unsupported(`a part of it has another form than is known: ${cause instanceof Error ? cause.message : cause}`, cause);
+  }
+}
+
 /** Ids by token, added tokens included. @throws {MinerError} TOKENIZER_UNSUPPORTED */
-export function vocabularyOf({ model, added_tokens = [] }: TokenizerJson): Map<string, number> {
+export function vocabularyOf({ model, added_tokens }: TokenizerJson): Map<string, number> {
   const vocabulary = new Map<string, number>();
   const add = (token: unknown, id: unknown): void => {
     if (typeof token !== 'string' || !Number.isInteger(id) || (id as number) < 0 || (id as number) > MAX_ID) {
@@ -83,7 +109,7 @@ export function vocabularyOf({ model, added_tokens = [] }: TokenizerJson): Map<s
   };
   const entries = Array.isArray(model.vocab) ? model.vocab.map((entry, id) => [entry?.[0], id]) : Object.entries(model.vocab);
   for (const [token, id] of entries) add(token, id);
-  for (const token of added_tokens) add(token?.content, token?.id);
+  for (const token of added_tokens ?? []) add(token?.content, token?.id);
   return vocabulary;
 }
 

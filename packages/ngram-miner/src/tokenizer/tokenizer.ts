@@ -3,7 +3,7 @@ import { byteLevelEngine } from './byte-level-engine.js';
 import type { Engine } from './engine.js';
 import { libraryEngine } from './library-engine.js';
 import { TokenList } from './token-list.js';
-import { boundaryOf, readTokenizerJson, type TokenizerJson, vocabularyOf } from './tokenizer-json.js';
+import { boundaryOf, readTokenizerJson, type TokenizerJson, vocabularyOf, withSupported } from './tokenizer-json.js';
 
 export interface TokenizerOptions {
   /** The token that opens documents. Default: `<|endoftext|>`, else what the tokenizer puts before a text. */
@@ -35,7 +35,7 @@ export class Tokenizer {
 
   /** @throws {MinerError} TOKENIZER_UNSUPPORTED, TOKENIZER_BOUNDARY */
   static parse(json: string | TokenizerJson, options: TokenizerOptions = {}): Tokenizer {
-    return new Tokenizer(readTokenizerJson(json), options);
+    return withSupported(() => new Tokenizer(readTokenizerJson(json), options));
   }
 
   /** Token ids of text. A lone surrogate is taken as U+FFFD. */
