@@ -23,12 +23,12 @@ export function rowForm(adapter: AdapterTraits, width: number): RowForm | undefi
 export const rowSum = (vectors: number, term: (v: number) => string) =>
   `subgroupAdd(${Array.from({ length: vectors }, (_, v) => term(v)).join(' + ')})`;
 
-/** Declares `name`0 .. : the lane's part of one row, zero past its end. */
-export const loadRow = ({ vectors, exact }: RowForm, name: string, base: string) =>
+/** Declares `name`0 .. : the lane's part of one row of `buffer`, zero past its end. */
+export const loadRow = ({ vectors, exact }: RowForm, name: string, base: string, buffer = name) =>
   unroll(vectors, (v) =>
     exact
-      ? `let ${name}${v} = ${name}[${base} + lane + ${v * 8}u];`
-      : `let ${name}${v} = select(vec4f(), ${name}[${base} + min(lane + ${v * 8}u, W4 - 1u)], lane + ${v * 8}u < W4);`,
+      ? `let ${name}${v} = ${buffer}[${base} + lane + ${v * 8}u];`
+      : `let ${name}${v} = select(vec4f(), ${buffer}[${base} + min(lane + ${v * 8}u, W4 - 1u)], lane + ${v * 8}u < W4);`,
   );
 
 export const storeRow = ({ vectors, exact }: RowForm, name: string, base: string, value: (v: number) => string) =>

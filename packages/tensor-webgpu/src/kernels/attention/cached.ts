@@ -3,22 +3,13 @@
  * in the whole sequence, so a result does not depend on how the sequence was cut into calls. [after Dao et al., 2023, Flash-Decoding]
  */
 import { sizeOf } from '../../shape.js';
-import { isCpuWithSubgroups } from '../forms.js';
 import { defineKernel, type LoweringContext } from '../kernel.js';
+import { rowForm } from '../row-form.js';
+import { cachedSubgroupKernel } from './cached-subgroup.js';
 import { type AttentionForm, AttentionText, attentionForm, MASKED } from './form.js';
 
-type CachedForm = AttentionForm & {
-  /** Lanes are combined by subgroup operations; else through workgroup memory. */
-  readonly subgroup: boolean;
-};
-
-/** The text of sums and maxima over the lanes of a workgroup. */
-function acrossLanes(
-  { subgroup, lanes }: CachedForm,
-  E: string,
-): { readonly declarations: string; max(x: string): string; sum(x: string): string; sumOf(x: string): string } {
-  if (subgroup)
-    return { declarations: '', max: (x) => `subgroupMax(${x})`, sum: (x) => `subgroupAdd(${x})`, sumOf: (x) => `subgroupAdd(${x})` };
+/** Functions that combine a value of every lane: loops over workgroup memory, the same on every adapter. */
+function acrossLanes(lanes: number, E: string): string {
   const over = (name: string, type: string, combine: (x: string) => string) => `
 var<workgroup> ${name}_parts: array<${type}, ${lanes}>;
 fn ${name}(lane: u32, x: ${type}) -> ${type} {
@@ -30,24 +21,18 @@ fn ${name}(lane: u32, x: ${type}) -> ${type} {
   return result;
 }`;
   const elements = E === 'f32' ? '' : over('lanes_sum_of', E, (x) => `result + ${x}`);
-  return {
-    declarations: `${over('lanes_max', 'f32', (x) => `max(result, ${x})`)}${over('lanes_sum', 'f32', (x) => `result + ${x}`)}${elements}`,
-    max: (x) => `lanes_max(lane, ${x})`,
-    sum: (x) => `lanes_sum(lane, ${x})`,
-    sumOf: (x) => (E === 'f32' ? `lanes_sum(lane, ${x})` : `lanes_sum_of(lane, ${x})`),
-  };
+  return `${over('lanes_max', 'f32', (x) => `max(result, ${x})`)}${over('lanes_sum', 'f32', (x) => `result + ${x}`)}${elements}`;
 }
 
-const cachedKernel = defineKernel<CachedForm>({
+const cachedKernel = defineKernel<AttentionForm>({
   name: 'cached-attention',
   bindings: { qkv: 'read', cache: 'read', lengths: 'read', y: 'write' },
   types: ({ vector }) => ({ lengths: 'i32', ...(vector === 4 ? { qkv: 'vec4f', cache: 'vec4f', y: 'vec4f' } : {}) }),
   uniforms: { T: 'u32', capacity: 'u32', heads: 'u32', shared_by: 'u32', elements: 'u32', scale: 'f32' },
-  subgroups: ({ subgroup }) => subgroup,
   wgsl: (form) => {
     const text = new AttentionText(form);
     const { C, E } = text;
-    const lanes = acrossLanes(form, E);
+    const sumOf = E === 'f32' ? 'lanes_sum' : 'lanes_sum_of';
     const take = (rows: string) => `
     var s_sum = ${E}();
     ${text.each((c) => `s_sum = fma(q[${c}], ${rows}[at + ${c}], s_sum);`)}
@@ -58,7 +43,7 @@ const cachedKernel = defineKernel<CachedForm>({
     sum = sum * kept + p;
     highest = raised;
     ${text.each((c) => `o[${c}] = fma(${E}(p), ${rows}[at + stride + ${c}], o[${c}] * kept);`)}`;
-    return `${lanes.declarations}
+    return `${acrossLanes(form.lanes, E)}
 @compute @workgroup_size(${form.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let width = u.heads * ${C}u;
@@ -82,11 +67,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let at = (row0 + j - length) * (width + 2u * stride) + width + shared_head;
     ${take('qkv')}
   }
-  let top = ${lanes.max('highest')};
+  let top = lanes_max(lane, highest);
   let kept = exp(highest - top);
-  let total = ${lanes.sum('sum * kept')};
+  let total = lanes_sum(lane, sum * kept);
   let y_at = (row0 + group.x) * width + head;
-  ${text.each((c) => `{ let mean = ${lanes.sumOf(`o[${c}] * kept`)} / total; if (lane == 0u) { y[y_at + ${c}] = mean; } }`)}
+  ${text.each((c) => `{ let mean = ${sumOf}(lane, o[${c}] * kept) / total; if (lane == 0u) { y[y_at + ${c}] = mean; } }`)}
 }`;
   },
 });
@@ -95,25 +80,24 @@ export function lowerCachedAttention(context: LoweringContext<{ readonly heads: 
   const { heads, keyValueHeads } = context.attributes;
   const [B, T, D] = context.outputs[0].shape;
   if (sizeOf([B, T, D]) === 0) return;
-  const form = attentionForm(context.adapter, D / heads);
-  const parameters = {
-    ...form,
-    shared: false,
-    block: 1,
-    subgroup: isCpuWithSubgroups(context.adapter),
-    lanes: context.adapter.software ? 8 : 32,
-  };
-  context.call(cachedKernel, {
-    parameters,
+  const headDim = D / heads;
+  const row = rowForm(context.adapter, headDim);
+  const form = attentionForm(context.adapter, headDim);
+  const call = {
     bindings: { qkv: context.input(0), cache: context.input(1), lengths: context.input(2), y: context.output(0) },
     uniforms: {
       T,
       capacity: context.inputs[1].shape[1],
       heads,
       shared_by: heads / keyValueHeads,
-      elements: form.headDim / form.vector,
-      scale: 1 / Math.sqrt(form.headDim),
+      elements: headDim / form.vector,
+      scale: 1 / Math.sqrt(headDim),
     },
     workgroups: [T, heads, B],
-  });
+  } as const;
+  if (row !== undefined) context.call(cachedSubgroupKernel, { ...call, parameters: row });
+  else {
+    const lanes = context.adapter.software ? 8 : 32;
+    context.call(cachedKernel, { ...call, parameters: { ...form, shared: false, block: 1, lanes } });
+  }
 }
