@@ -9,7 +9,7 @@ export const fgramStatisticsSchema = z.strictObject({
   hash: z.string(),
   size: z.int(),
   maxLength: z.int(),
-  /** The cut-off: the count of the last f-gram kept; 0 in an empty set. */
+  /** The cut-off: the least count of an f-gram that was kept; 0 in an empty set. */
   cutOffCount: z.number(),
   /** Sum of all counts. */
   occurrences: z.number(),
@@ -61,12 +61,12 @@ export async function fgramStatistics(set: FgramSet, options: StatisticsOptions)
     onProgress?.(tokens);
     await new Promise(setImmediate);
   }
-  const byLength = lengthsOf(set);
+  const { byLength, cutOffCount } = lengthsOf(set);
   return {
     hash: set.hash,
     size: set.size,
     maxLength: set.maxLength,
-    cutOffCount: set.size === 0 ? 0 : set.countOf(set.size - 1),
+    cutOffCount,
     occurrences: byLength.reduce((sum, { occurrences }) => sum + occurrences, 0),
     byLength,
     countByRank: ranksTo(set.size).map((id) => ({ id, count: set.countOf(id) })),
@@ -75,14 +75,18 @@ export async function fgramStatistics(set: FgramSet, options: StatisticsOptions)
   };
 }
 
-function lengthsOf(set: FgramSet): FgramStatistics['byLength'] {
+function lengthsOf(set: FgramSet): Pick<FgramStatistics, 'byLength' | 'cutOffCount'> {
+  // Not the last one's: in an extended set the new f-grams follow the old ones, whatever their counts.
+  let cutOffCount = set.size === 0 ? 0 : Number.POSITIVE_INFINITY;
   const rows = Array.from({ length: set.maxLength - 1 }, (_, i) => ({ length: i + 2, fgrams: 0, occurrences: 0 }));
   for (let id = 0; id < set.size; id++) {
     const row = rows[set.lengthOf(id) - 2];
+    const count = set.countOf(id);
     row.fgrams++;
-    row.occurrences += set.countOf(id);
+    row.occurrences += count;
+    cutOffCount = Math.min(cutOffCount, count);
   }
-  return rows;
+  return { byLength: rows, cutOffCount };
 }
 
 function ranksTo(size: number): number[] {
@@ -95,9 +99,12 @@ function classesOf(set: FgramSet, { tokenizer, top = 20 }: StatisticsOptions): F
   type Row = FgramStatistics['classes']['byClass'][number];
   const rows = new Map(FGRAM_CLASSES.map((name): [string, Row] => [name, { name, fgrams: 0, occurrences: 0, top: [] }]));
   const classified = Math.min(set.size, CLASSIFIED);
+  // Behind a token, because some tokenizers drop the blank of the first one.
+  const opening = tokenizer.decode([set.boundary]);
+  const textOf = (tokens: Uint32Array) => tokenizer.decode([set.boundary, ...tokens]).slice(opening.length);
   for (let id = 0; id < classified; id++) {
     const tokens = set.tokensOf(id);
-    const text = tokenizer.decode(tokens);
+    const text = textOf(tokens);
     const count = set.countOf(id);
     const row = rows.get(classOf(text))!;
     row.fgrams++;
