@@ -56,8 +56,11 @@ export interface SinkOptions {
 export interface StoreBackend {
   /** The part of the URL before the first colon. */
   readonly scheme: string;
-  /** @throws {StoreError} STORE_MISSING, STORE_CORRUPT, STORE_VERSION, STORE_KIND */
-  openReader(location: string): Promise<RowReader>;
+  /**
+   * @param open opens other stores, for a backend that composes them
+   * @throws {StoreError} STORE_MISSING, STORE_CORRUPT, STORE_VERSION, STORE_KIND
+   */
+  openReader(location: string, open: (url: string) => Promise<RowReader>): Promise<RowReader>;
   /**
    * Starts a store, or goes on with the unfinished one that is there. Absent: the medium is only read.
    * @throws {StoreError} STORE_LOCKED; STORE_MISMATCH if the unfinished one has another description; STORE_DISK_FULL

@@ -2,5 +2,6 @@
 import { fileBackend } from './backends/file.js';
 import { httpBackend, httpsBackend } from './backends/https.js';
 import { memoryBackend } from './backends/memory.js';
+import { tieredBackend } from './backends/tiered.js';
 
-export const builtinBackends = [fileBackend, memoryBackend, httpsBackend, httpBackend];
+export const builtinBackends = [fileBackend, memoryBackend, httpsBackend, httpBackend, tieredBackend];

@@ -1,11 +1,12 @@
 /** Fixed-width rows by dense id, kept off the accelerator: create, publish, open, read; backends by URL scheme. */
 export { defineBackend, type RowRange, type RowReader, type RowSink, type SinkOptions, type StoreBackend } from './backend.js';
+export type { ComputeRows } from './compute.js';
 export { CorruptStoreError, StoreArgumentError, StoreError, type StoreErrorCode, StoreMismatchError } from './errors.js';
 export type { StoreBinding, StoreDescription, StoreManifest, StoreRequest } from './manifest.js';
-export type { StoreMetrics } from './metrics.js';
+export { formatPrometheus, type LatencyHistogram, latencyQuantile, type StoreMetrics } from './metrics.js';
 export type { ReaderOptions, ReadOptions, RowStore } from './reader.js';
 export { registerBackend } from './registry.js';
 export { type RowDtype, rowDtypes } from './row-dtype.js';
 export { RowSet } from './row-set.js';
-export { type CreateOptions, createStore, deleteStore, type OpenOptions, openStore } from './store.js';
+export { type CreateOptions, createStore, deleteStore, type OpenOptions, openFillingStore, openStore } from './store.js';
 export type { RowWriter } from './writer.js';

@@ -5,16 +5,21 @@
 import type { RowReader } from './backend.js';
 import { AlwaysCheckedRows, FirstTouchRows } from './checked-rows.js';
 import { Checksums, damagedBlock, eachBlock } from './checksums.js';
+import type { ComputeRows } from './compute.js';
 import { StoreArgumentError, StoreError } from './errors.js';
 import { HotRows, type RowSource } from './hot-rows.js';
 import type { StoreManifest } from './manifest.js';
-import { type MetricCounts, noMetrics, type StoreMetrics } from './metrics.js';
+import { Counts, type StoreMetrics } from './metrics.js';
+import { RecoveredRows } from './recovered-rows.js';
+import { CachedRows } from './row-cache.js';
 import { allocateRows, type RowBuffer, type RowDtype } from './row-dtype.js';
 import { isAscending, maxBatch, orderRows } from './row-order.js';
 
 export interface ReadOptions {
   /** Aborting rejects the read with the signal's reason; `into` then holds anything. */
   readonly signal?: AbortSignal | undefined;
+  /** [n]: set to 1 where a row could not be had and is zeros, else to 0. Needed where the store was opened with `damaged: 'fallback'`. */
+  readonly lost?: Uint8Array;
 }
 
 export interface ReaderOptions {
@@ -26,6 +31,13 @@ export interface ReaderOptions {
   readonly check?: 'never' | 'first-touch' | 'always';
   /** With 'always': bytes of compared blocks that are kept. Default 16 MiB. */
   readonly cacheBytes?: number;
+  /**
+   * What is done about rows that are damaged, missing or out of reach: 'error' (default); 'fallback' gives zeros and tells which in the read's
+   * `lost`, so that the caller takes the token's own embedding; a function computes them again.
+   */
+  readonly damaged?: 'error' | 'fallback' | ComputeRows;
+  /** How many other rows are kept in memory, those used last. For slow media; memory and page caches need none. Default 0. */
+  readonly cacheRows?: number;
   /** How many rows, from id 0 on (the most frequent f-grams), are kept in memory: read in the background, see `warmed`. Default 0. */
   readonly hotRows?: number;
 }
@@ -50,23 +62,36 @@ export class RowStore implements AsyncDisposable {
   readonly #reader: RowReader;
   readonly #checksums: Checksums;
   readonly #hot: HotRows;
+  readonly #recovered: RecoveredRows | undefined;
+  readonly #cached: CachedRows | undefined;
+  readonly #reportsLost: boolean;
   readonly #source: RowSource;
   readonly #closing = new AbortController();
-  readonly #counts: MetricCounts = noMetrics();
+  readonly #counts = new Counts();
   readonly #free: Scratch[] = [];
   readonly #pending = new Set<Promise<void>>();
   #closed = false;
 
-  constructor(
-    url: string,
-    reader: RowReader,
-    { check = reader.isTrusted === false ? 'always' : 'never', cacheBytes = 2 ** 24, hotRows = 0 }: ReaderOptions = {},
-  ) {
+  constructor(url: string, reader: RowReader, options: ReaderOptions = {}) {
+    const { check = reader.isTrusted === false ? 'always' : 'never', cacheBytes = 2 ** 24 } = options;
+    const { damaged = 'error', cacheRows = 0, hotRows = 0 } = options;
     this.url = url;
     this.#reader = reader;
     this.#checksums = new Checksums(url, reader);
-    if (check === 'always') this.#source = new AlwaysCheckedRows(url, reader, this.#checksums, cacheBytes);
-    else this.#source = check === 'first-touch' ? new FirstTouchRows(url, reader, this.#checksums) : reader;
+    // From the medium to the caller: checked, recovered, cached; the hot rows stand before them all.
+    let source: RowSource = reader;
+    if (check === 'always') source = new AlwaysCheckedRows(url, reader, this.#checksums, cacheBytes);
+    if (check === 'first-touch') source = new FirstTouchRows(url, reader, this.#checksums);
+    this.#reportsLost = damaged === 'fallback';
+    if (damaged !== 'error') {
+      this.#recovered = new RecoveredRows(reader.manifest, source, damaged === 'fallback' ? undefined : damaged);
+      source = this.#recovered;
+    }
+    if (cacheRows > 0) {
+      this.#cached = new CachedRows(source, reader.manifest.rowBytes, cacheRows);
+      source = this.#cached;
+    }
+    this.#source = source;
     this.manifest = reader.manifest;
     const { rows, width, dtype, rowBytes } = reader.manifest;
     this.rows = rows;
@@ -80,7 +105,13 @@ export class RowStore implements AsyncDisposable {
 
   /** Counts since opening; a copy. */
   get metrics(): StoreMetrics {
-    return { ...this.#counts, hotRows: this.#hot.loaded, backend: this.#reader.stats?.() ?? {} };
+    return {
+      ...this.#counts.all(),
+      hotRows: this.#hot.loaded,
+      cacheHits: this.#cached?.hits ?? 0,
+      recomputed: this.#recovered?.recomputed ?? 0,
+      backend: this.#reader.stats?.() ?? {},
+    };
   }
 
   /**
@@ -90,22 +121,47 @@ export class RowStore implements AsyncDisposable {
    * @returns nothing if the rows are there already; a promise if they are still on their way. `await` takes both.
    * @throws {StoreError} STORE_ARGUMENT: an id out of range, `into` too short; STORE_CLOSED; STORE_CORRUPT; STORE_IO
    */
-  read(ids: Uint32Array | Int32Array, into: Float32Array, { signal }: ReadOptions = {}): void | Promise<void> {
+  read(ids: Uint32Array | Int32Array, into: Float32Array, { signal, lost }: ReadOptions = {}): void | Promise<void> {
     this.#expectRead(ids, into);
+    this.#expectLost(ids, lost);
     signal?.throwIfAborted();
     const started = performance.now();
     this.#counts.reads += 1;
     this.#counts.rows += ids.length;
-    if (ids.length > maxBatch) return this.#track(this.#readInParts(ids, into, signal), started);
     let answer: void | Promise<void>;
     try {
-      answer = isAscending(ids) ? this.#readAscending(ids, into, signal) : this.#readAnyOrder(ids, into, signal);
+      if (ids.length > maxBatch) answer = this.#readInParts(ids, into, signal);
+      else answer = isAscending(ids) ? this.#readAscending(ids, into, signal) : this.#readAnyOrder(ids, into, signal);
     } catch (error) {
       this.#counts.failed += 1;
       throw error;
     }
-    if (answer !== undefined) return this.#track(answer, started);
-    this.#counts.seconds += (performance.now() - started) / 1000;
+    if (answer === undefined) {
+      this.#tellLost(ids, lost);
+      this.#counts.time(started);
+      return;
+    }
+    return this.#track(
+      answer.then(() => this.#tellLost(ids, lost)),
+      started,
+    );
+  }
+
+  #expectLost(ids: ArrayLike<number>, lost: Uint8Array | undefined): void {
+    if (!this.#reportsLost || (lost !== undefined && lost.length >= ids.length)) return;
+    throw new StoreArgumentError(
+      `read: lost has ${lost?.length ?? 'no'} elements, expected ${ids.length}: ${this.url} was opened with damaged: 'fallback'`,
+      'Give a buffer that tells which rows could not be had.',
+    );
+  }
+
+  #tellLost(ids: ArrayLike<number>, lost: Uint8Array | undefined): void {
+    if (lost === undefined) return;
+    const known = this.#recovered?.lost;
+    for (let i = 0; i < ids.length; i += 1) {
+      lost[i] = known?.has(ids[i]!) === true ? 1 : 0;
+      this.#counts.fallbacks += lost[i]!;
+    }
   }
 
   /**
@@ -211,7 +267,7 @@ export class RowStore implements AsyncDisposable {
       throw error;
     } finally {
       this.#pending.delete(answer);
-      this.#counts.seconds += (performance.now() - started) / 1000;
+      this.#counts.time(started);
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Backends by the scheme of a store's URL. */
 import { builtinBackends } from '#builtin-backends';
-import type { StoreBackend } from './backend.js';
+import type { RowReader, StoreBackend } from './backend.js';
 import { StoreError } from './errors.js';
 
 const backends = new Map<string, StoreBackend>(builtinBackends.map((backend) => [backend.scheme, backend]));
@@ -39,4 +39,10 @@ export function resolveUrl(url: string): { backend: StoreBackend; location: stri
     throw new StoreError('STORE_SCHEME', `no backend for ${scheme}: (there are ${known.join(' ')})`, remedy);
   }
   return { backend, location };
+}
+
+/** Opens the backend's reader of a store. @throws {StoreError} STORE_SCHEME; what the backend throws */
+export async function openReader(url: string): Promise<RowReader> {
+  const { backend, location } = resolveUrl(url);
+  return backend.openReader(location, openReader);
 }

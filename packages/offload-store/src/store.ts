@@ -1,9 +1,11 @@
 /** The two doors: a writer that publishes a store once, and a reader of published stores; the URL's scheme picks the backend. */
 import type { RowRange } from './backend.js';
+import type { ComputeRows } from './compute.js';
 import { StoreArgumentError, StoreError } from './errors.js';
+import { FillingReader } from './filling.js';
 import { describeStore, expectBinding, type StoreBinding, type StoreRequest } from './manifest.js';
 import { type ReaderOptions, RowStore } from './reader.js';
-import { resolveUrl } from './registry.js';
+import { openReader, resolveUrl } from './registry.js';
 import { RowWriter } from './writer.js';
 
 export interface CreateOptions {
@@ -45,8 +47,7 @@ export interface OpenOptions extends ReaderOptions {
  *   STORE_MISMATCH: made from something else than `expect`
  */
 export async function openStore(url: string, { expect = {}, ...options }: OpenOptions = {}): Promise<RowStore> {
-  const { backend, location } = resolveUrl(url);
-  const reader = await backend.openReader(location);
+  const reader = await openReader(url);
   try {
     expectBinding(url, reader.manifest.binding, expect);
   } catch (error) {
@@ -54,6 +55,24 @@ export async function openStore(url: string, { expect = {}, ...options }: OpenOp
     throw error;
   }
   return new RowStore(url, reader, options);
+}
+
+/**
+ * Opens a store that fills itself: rows are computed when they are first wanted and written through, so that the next time they are read. The
+ * unfinished store is that of `createStore`, which can publish it when every row is there.
+ * @throws {StoreError} as `createStore` does
+ */
+export async function openFillingStore(
+  url: string,
+  request: StoreRequest,
+  compute: ComputeRows,
+  options: ReaderOptions = {},
+): Promise<RowStore> {
+  const { backend, location } = resolveUrl(url);
+  const description = describeStore(request);
+  if (backend.openSink === undefined) throw readOnly(url);
+  const sink = await backend.openSink(location, description, { restart: false, range: { from: 0, to: description.rows } });
+  return new RowStore(url, new FillingReader(description, sink, compute), { ...options, check: 'never' });
 }
 
 /** Deletes a store and what is unfinished there. @throws {StoreError} STORE_READ_ONLY, STORE_LOCKED, STORE_OCCUPIED, STORE_IO */
