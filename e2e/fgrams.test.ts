@@ -46,6 +46,12 @@ it('mine --sources says in which documents an f-gram stands, and where', async (
     { id: String(document), licence: `L${document % 4}`, file: expect.stringContaining('train.jsonl') },
   ]);
   expect([...described]).toMatchObject(labels);
+  const phrase = ['fgrams', '--data', 'sourced', '--directory', 'sourced-fgrams', '--phrase'];
+  const found = await command('train', [...phrase, ' the mat']);
+  expect(found.out).toMatch(
+    /^␣the␣mat: f-gram \d+, \d tokens, 1\d\d times\n {2}document 0, token \d+: 0, L0, .*train.jsonl\n {2}document 1, .*\n$/,
+  );
+  expect(JSON.parse((await command('train', [...phrase, ' the hat', '--json'])).out)).toEqual({ text: ' the hat' });
   expect(await command('train', [...mine, '--sources', '300'])).toMatchObject({ code: 2, err: expect.stringContaining('--sources') });
 });
 
@@ -95,10 +101,12 @@ describe('the statistics of a set', () => {
 
   it('are of the data that the set was mined from', async () => {
     await command('train', ['prepare', '--text', 'train.txt', '--train-tokenizer', '290', '--directory', 'other']);
-    expect(await command('train', ['fgrams', '--data', 'other'])).toMatchObject({
-      code: 1,
-      err: expect.stringContaining('fgrams was mined from 300 tokens, the dataset has 290'),
-    });
+    for (const args of [[], ['--phrase', 'The']]) {
+      expect(await command('train', ['fgrams', '--data', 'other', ...args])).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('fgrams was mined from 300 tokens, the dataset has 290'),
+      });
+    }
     expect(await command('train', ['fgrams', '--directory', 'nowhere'])).toMatchObject({
       code: 1,
       err: expect.stringContaining('nowhere'),

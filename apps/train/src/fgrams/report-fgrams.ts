@@ -3,7 +3,7 @@ import path from 'node:path';
 import { publishBytes } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
 import { type Dataset, type FgramSet, type FgramStatistics, fgramStatistics, readTokens } from '@sconelm/ngram-miner';
-import { TrainError } from '../errors.js';
+import { expectVocabulary } from './expect-vocabulary.js';
 import { statisticsPage } from './render-statistics.js';
 
 export interface FgramReport {
@@ -20,13 +20,7 @@ export interface FgramReport {
 /** @returns the statistics and the page's path @throws {TrainError} TRAIN_DATA if the set is of another vocabulary */
 export async function reportFgrams({ set, data, directory, file, progress, signal }: FgramReport) {
   const { tokenizer, heldout } = data;
-  if (set.vocabSize !== tokenizer.vocabSize) {
-    throw new TrainError(
-      'TRAIN_DATA',
-      `${directory} was mined from ${set.vocabSize} tokens, the dataset has ${tokenizer.vocabSize}`,
-      'Give the dataset that the f-grams were mined from.',
-    );
-  }
+  expectVocabulary(set, data, directory);
   const statistics: FgramStatistics = await fgramStatistics(set, {
     tokenizer,
     heldout: readTokens(heldout.corpus),
