@@ -17,7 +17,10 @@ export interface CommandContext<Config> {
 }
 
 export interface Command {
+  /** One word, or two: `store copy`. */
   readonly name: string;
+  /** Options that may also be given by their place, in this order. */
+  readonly positionals?: readonly string[];
   readonly summary: string;
   readonly examples: readonly string[];
   readonly config: z.ZodObject;
@@ -27,6 +30,7 @@ export interface Command {
 /** Declares a command; `run` gets the configuration that `config` describes. */
 export function defineCommand<Schema extends z.ZodObject>(command: {
   readonly name: string;
+  readonly positionals?: readonly (keyof z.input<Schema> & string)[];
   readonly summary: string;
   readonly examples: readonly string[];
   readonly config: Schema;
@@ -61,31 +65,39 @@ function commandHelp({ name }: Program, command: Command): string {
     '  --set key=value         one option',
     '  --json                  results as JSON',
   ];
-  return `${name} ${command.name}: ${command.summary}\n\n${[...describeOptions(command.config), ...common].join('\n')}\n\nExamples:\n${command.examples.map((example) => `  ${example}`).join('\n')}\n`;
+  const places = (command.positionals ?? []).map((key) => ` ${key.toUpperCase()}`).join('');
+  return `${name} ${command.name}${places}: ${command.summary}\n\n${[...describeOptions(command.config), ...common].join('\n')}\n\nExamples:\n${command.examples.map((example) => `  ${example}`).join('\n')}\n`;
 }
 
 /** Runs a command line. @returns the exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted */
 export async function runProgram(program: Program, args: readonly string[], io: Io = TERMINAL): Promise<number> {
   const isJson = args.includes('--json');
   try {
-    const [name, ...rest] = args;
-    if (name === undefined || name === '--help') {
+    const [first, second] = args;
+    if (first === undefined || first === '--help') {
       io.out(programHelp(program));
       return 0;
     }
-    if (name === '--version') {
+    if (first === '--version') {
       io.out(`${program.version}\n`);
       return 0;
     }
-    const command = program.commands.find((candidate) => candidate.name === name);
+    const named = (words: string) => program.commands.find((candidate) => candidate.name === words);
+    const command = named(`${first} ${second}`) ?? named(first);
     if (command === undefined) {
+      const group = program.commands.filter((candidate) => candidate.name.startsWith(`${first} `));
+      if (group.length > 0) {
+        const known = group.map((candidate) => candidate.name).join(', ');
+        throw new UsageError(`'${second === undefined ? first : `${first} ${second}`}' is no command; there are ${known}`);
+      }
+      const name = first;
       const near = nearest(
         name,
         program.commands.map((candidate) => candidate.name),
       );
       throw new UsageError(`there is no command '${name}'${near === undefined ? '' : `; did you mean '${near}'?`}`);
     }
-    const { values, json, help } = parseArguments(rest, command.config);
+    const { values, json, help } = parseArguments(args.slice(command.name.split(' ').length), command.config, command.positionals);
     if (help) {
       io.out(commandHelp(program, command));
       return 0;

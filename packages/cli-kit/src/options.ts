@@ -71,8 +71,8 @@ function readConfig(file: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** @param schema of the options @throws {UsageError} */
-export function parseArguments(args: readonly string[], schema: z.ZodObject): ParsedArguments {
+/** @param schema of the options @param positionals options that may be given by their place @throws {UsageError} */
+export function parseArguments(args: readonly string[], schema: z.ZodObject, positionals: readonly string[] = []): ParsedArguments {
   const forms = optionForms(schema);
   const keys = [...forms.keys()];
   const names = new Map(keys.map((key) => [kebab(key), key]));
@@ -92,9 +92,16 @@ export function parseArguments(args: readonly string[], schema: z.ZodObject): Pa
   };
   let json = false;
   let help = false;
+  let placed = 0;
   for (let i = 0; i < args.length; i++) {
     const [, name, inline] = /^--([a-zA-Z][\w-]*)(?:=(.*))?$/s.exec(args[i]) ?? [];
-    if (name === undefined) throw new UsageError(`'${args[i]}' is no option`);
+    if (name === undefined) {
+      const key = positionals[placed];
+      if (key === undefined || args[i].startsWith('-')) throw new UsageError(`'${args[i]}' is no option`);
+      placed += 1;
+      setText(key, args[i], key.toUpperCase());
+      continue;
+    }
     if (name === 'json') json = true;
     else if (name === 'help') help = true;
     else {

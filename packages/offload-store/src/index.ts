@@ -1,6 +1,7 @@
 /** Fixed-width rows by dense id, kept off the accelerator: create, publish, open, read; backends by URL scheme. */
 export { defineBackend, type RowRange, type RowReader, type RowSink, type SinkOptions, type StoreBackend } from './backend.js';
 export type { ComputeRows } from './compute.js';
+export { type CopyOptions, copyStore } from './copy.js';
 export { CorruptStoreError, StoreArgumentError, StoreError, type StoreErrorCode, StoreMismatchError } from './errors.js';
 export type { StoreBinding, StoreDescription, StoreManifest, StoreRequest } from './manifest.js';
 export { formatPrometheus, type LatencyHistogram, latencyQuantile, type StoreMetrics } from './metrics.js';

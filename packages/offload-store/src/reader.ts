@@ -49,6 +49,9 @@ interface Scratch {
   readonly rows: RowBuffer;
 }
 
+/** Hands `count` rows from `row` on of the scratch buffer to the caller, as his rows from `to` on. */
+type Deliver = (rows: RowBuffer, row: number, count: number, to: number) => void;
+
 /** A published store, open for reading. */
 export class RowStore implements AsyncDisposable {
   readonly url: string;
@@ -121,8 +124,27 @@ export class RowStore implements AsyncDisposable {
    * @returns nothing if the rows are there already; a promise if they are still on their way. `await` takes both.
    * @throws {StoreError} STORE_ARGUMENT: an id out of range, `into` too short; STORE_CLOSED; STORE_CORRUPT; STORE_IO
    */
-  read(ids: Uint32Array | Int32Array, into: Float32Array, { signal, lost }: ReadOptions = {}): void | Promise<void> {
-    this.#expectRead(ids, into);
+  read(ids: Uint32Array | Int32Array, into: Float32Array, options: ReadOptions = {}): void | Promise<void> {
+    this.#expectRead(ids, into.length, this.width);
+    const { width } = this;
+    return this.#serve(ids, options, (rows, row, count, to) => rows.decode(row, count, into, to * width));
+  }
+
+  /**
+   * Reads rows as they are stored, for whoever decodes them elsewhere: `into[i * rowBytes ..]` becomes row `ids[i]`.
+   * @param ids [n], any order, repeats allowed
+   * @param into [n * rowBytes]; may be longer
+   * @returns and throws as `read` does
+   */
+  readEncoded(ids: Uint32Array | Int32Array, into: Uint8Array, options: ReadOptions = {}): void | Promise<void> {
+    this.#expectRead(ids, into.length, this.rowBytes);
+    const { rowBytes } = this;
+    return this.#serve(ids, options, ({ bytes }, row, count, to) =>
+      into.set(bytes.subarray(row * rowBytes, (row + count) * rowBytes), to * rowBytes),
+    );
+  }
+
+  #serve(ids: Uint32Array | Int32Array, { signal, lost }: ReadOptions, deliver: Deliver): void | Promise<void> {
     this.#expectLost(ids, lost);
     signal?.throwIfAborted();
     const started = performance.now();
@@ -130,8 +152,8 @@ export class RowStore implements AsyncDisposable {
     this.#counts.rows += ids.length;
     let answer: void | Promise<void>;
     try {
-      if (ids.length > maxBatch) answer = this.#readInParts(ids, into, signal);
-      else answer = isAscending(ids) ? this.#readAscending(ids, into, signal) : this.#readAnyOrder(ids, into, signal);
+      if (ids.length > maxBatch) answer = this.#readInParts(ids, deliver, signal);
+      else answer = isAscending(ids) ? this.#readAscending(ids, deliver, signal) : this.#readAnyOrder(ids, deliver, 0, signal);
     } catch (error) {
       this.#counts.failed += 1;
       throw error;
@@ -198,11 +220,11 @@ export class RowStore implements AsyncDisposable {
     if (this.#closed) throw new StoreError('STORE_CLOSED', `${this.url} is closed`, 'Open the store again.');
   }
 
-  #expectRead(ids: Uint32Array | Int32Array, into: Float32Array): void {
+  #expectRead(ids: Uint32Array | Int32Array, length: number, perRow: number): void {
     this.#expectOpen();
-    if (into.length < ids.length * this.width) {
-      const expected = `[${ids.length}, ${this.width}] = ${ids.length * this.width}`;
-      throw new StoreArgumentError(`read: into has ${into.length} elements, expected ${expected}`, 'Give a longer buffer.');
+    if (length < ids.length * perRow) {
+      const expected = `[${ids.length}, ${perRow}] = ${ids.length * perRow}`;
+      throw new StoreArgumentError(`read: into has ${length} elements, expected ${expected}`, 'Give a longer buffer.');
     }
     const { rows } = this;
     for (let i = 0; i < ids.length; i += 1) {
@@ -213,26 +235,26 @@ export class RowStore implements AsyncDisposable {
     }
   }
 
-  #readAscending(ids: Uint32Array | Int32Array, into: Float32Array, signal: AbortSignal | undefined): void | Promise<void> {
+  #readAscending(ids: Uint32Array | Int32Array, deliver: Deliver, signal: AbortSignal | undefined): void | Promise<void> {
     const count = ids.length;
     const scratch = this.#take(count);
     scratch.ids.set(ids); // the caller may change his before a promise is answered
-    return this.#fetch(scratch, count, signal, () => scratch.rows.decode(0, count, into, 0));
+    return this.#fetch(scratch, count, signal, () => deliver(scratch.rows, 0, count, 0));
   }
 
-  #readAnyOrder(ids: Uint32Array | Int32Array, into: Float32Array, signal: AbortSignal | undefined): void | Promise<void> {
+  #readAnyOrder(ids: Uint32Array | Int32Array, deliver: Deliver, offset: number, signal: AbortSignal | undefined): void | Promise<void> {
     const { unique, sources, targets } = orderRows(ids);
     const scratch = this.#take(unique.length);
     scratch.ids.set(unique);
     return this.#fetch(scratch, unique.length, signal, () => {
-      for (let i = 0; i < sources.length; i += 1) scratch.rows.decode(targets[i]!, 1, into, sources[i]! * this.width);
+      for (let i = 0; i < sources.length; i += 1) deliver(scratch.rows, targets[i]!, 1, offset + sources[i]!);
     });
   }
 
-  #fetch(scratch: Scratch, count: number, signal: AbortSignal | undefined, decode: () => void): void | Promise<void> {
+  #fetch(scratch: Scratch, count: number, signal: AbortSignal | undefined, hand: () => void): void | Promise<void> {
     const hot = this.#hot.copy(scratch.ids, count, scratch.rows.bytes);
     const finish = (): void => {
-      decode();
+      hand();
       this.#counts.distinctRows += count;
       this.#counts.hotHits += hot;
       this.#counts.bytes += (count - hot) * this.rowBytes;
@@ -244,9 +266,9 @@ export class RowStore implements AsyncDisposable {
     return answer === undefined ? finish() : answer.then(finish);
   }
 
-  async #readInParts(ids: Uint32Array | Int32Array, into: Float32Array, signal: AbortSignal | undefined): Promise<void> {
+  async #readInParts(ids: Uint32Array | Int32Array, deliver: Deliver, signal: AbortSignal | undefined): Promise<void> {
     for (let start = 0; start < ids.length; start += maxBatch) {
-      await this.#readAnyOrder(ids.subarray(start, start + maxBatch), into.subarray(start * this.width), signal);
+      await this.#readAnyOrder(ids.subarray(start, start + maxBatch), deliver, start, signal);
     }
   }
 

@@ -53,12 +53,41 @@ export class RowWriter implements AsyncDisposable {
    *   then written); STORE_DISK_FULL; STORE_IO; STORE_CLOSED
    */
   write(ids: Uint32Array, rows: Float32Array): Promise<void> {
+    const { width } = this.description;
+    return this.#writeInParts(ids, rows.length, width, (buffer, target, source) => {
+      const beyond = buffer.encode(target, rows, source * width);
+      if (beyond < 0) return;
+      const value = `${rows[source * width + beyond]} at element ${beyond} of row ${ids[source]}`;
+      const { dtype } = this.description;
+      throw new StoreArgumentError(`write: ${value} is beyond the range of ${dtype}`, 'Create the store with dtype f32.');
+    });
+  }
+
+  /**
+   * Writes rows that are encoded already, as `readEncoded` of a store with the same dtype and width gives them.
+   * @param ids [n], any order
+   * @param rows [n * rowBytes]; ids and rows must stay unchanged until the promise settles
+   * @throws {StoreError} as `write` does
+   */
+  writeEncoded(ids: Uint32Array, rows: Uint8Array): Promise<void> {
+    const rowBytes = this.#rowBytes;
+    return this.#writeInParts(ids, rows.length, rowBytes, ({ bytes }, target, source) => {
+      bytes.set(rows.subarray(source * rowBytes, (source + 1) * rowBytes), target * rowBytes);
+    });
+  }
+
+  /** @param place puts the caller's row `source` into the buffer's row `target` */
+  #writeInParts(
+    ids: Uint32Array,
+    length: number,
+    perRow: number,
+    place: (buffer: RowBuffer, target: number, source: number) => void,
+  ): Promise<void> {
     return this.#inTurn(async () => {
       this.#expectOpen();
-      this.#expectRows(ids, rows);
-      const { width } = this.description;
+      this.#expectRows(ids, length, perRow);
       for (let start = 0; start < ids.length; start += maxBatch) {
-        await this.#writePart(ids.subarray(start, start + maxBatch), rows.subarray(start * width));
+        await this.#writePart(ids.subarray(start, start + maxBatch), (target, source) => place(this.#buffer, target, start + source));
       }
     });
   }
@@ -121,12 +150,12 @@ export class RowWriter implements AsyncDisposable {
     throw new StoreError('STORE_CLOSED', `the writer of ${this.url} is ${this.#ended}`, 'Create the store again to write more.');
   }
 
-  #expectRows(ids: Uint32Array, values: Float32Array): void {
-    const { rows, width } = this.description;
+  #expectRows(ids: Uint32Array, length: number, perRow: number): void {
+    const { rows } = this.description;
     const { from, to } = this.#range ?? { from: 0, to: rows };
-    if (values.length !== ids.length * width) {
-      const expected = `[${ids.length}, ${width}] = ${ids.length * width}`;
-      throw new StoreArgumentError(`write: rows has ${values.length} elements, expected ${expected}`, 'Give one row per id.');
+    if (length !== ids.length * perRow) {
+      const expected = `[${ids.length}, ${perRow}] = ${ids.length * perRow}`;
+      throw new StoreArgumentError(`write: rows has ${length} elements, expected ${expected}`, 'Give one row per id.');
     }
     for (let i = 0; i < ids.length; i += 1) {
       if (ids[i]! >= from && ids[i]! < to) continue;
@@ -137,20 +166,14 @@ export class RowWriter implements AsyncDisposable {
     }
   }
 
-  async #writePart(ids: Uint32Array, values: Float32Array): Promise<void> {
+  async #writePart(ids: Uint32Array, place: (target: number, source: number) => void): Promise<void> {
     const { dtype, width } = this.description;
     if (ids.length > this.#capacity) {
       this.#capacity = ids.length;
       this.#buffer = allocateRows(dtype, width, ids.length);
     }
     const { unique, sources, targets } = orderRows(ids);
-    for (let i = 0; i < sources.length; i += 1) {
-      const source = sources[i]!;
-      const beyond = this.#buffer.encode(targets[i]!, values, source * width);
-      if (beyond < 0) continue;
-      const value = `${values[source * width + beyond]} at element ${beyond} of row ${ids[source]}`;
-      throw new StoreArgumentError(`write: ${value} is beyond the range of ${dtype}`, 'Create the store with dtype f32.');
-    }
+    for (let i = 0; i < sources.length; i += 1) place(targets[i]!, sources[i]!);
     await this.#sink.writeRows(unique, this.#buffer.bytes.subarray(0, unique.length * this.#rowBytes));
   }
 }
