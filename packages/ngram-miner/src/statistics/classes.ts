@@ -7,10 +7,11 @@ const WHITE_SPACE = /^\s+$/u;
 /** Digits and what stands between and beside them: `1,000.5`, `$20`, `12:30`, `(50 %)`. */
 const NUMBERS = /^(?=.*\p{N})[\p{N}\s\p{Sc}.,:;%‰/()+\-–−'’]+$/su;
 /** A character that prose does without, or a few that prose does not join: `f(`, `self.x`, `getName`, `::`, a deeply indented line. */
-const CODE = /[{}[\]<>=_\\|^~`#@$*+]|;\s*\n|\/\/|\/\*|&&|::|->|\(\)|\p{L}\(|\p{Ll}{2}\.\p{Ll}|\)\.\p{L}|\p{Ll}{3}\p{Lu}|(?: {4}|\t)\s*\S/u;
-const PUNCTUATION = /^[\s\p{P}]+$/u;
-/** Letters of any script, digits, blanks and punctuation. */
-const WORDS = /^[\p{L}\p{M}\p{N}\s\p{P}]+$/u;
+const CODE =
+  /[{}[\]<>=_\\|^~`#@*+]|\$\p{L}|;\s*\n|\/\/|\/\*|&&|::|->|\(\)|\p{L}\(|\p{Ll}{2}\.\p{Ll}|\)\.\p{L}|\p{Ll}{3}\p{Lu}|(?: {4}|\t)\s*\S/u;
+const PUNCTUATION = /^[\s\p{P}\p{Sc}]+$/u;
+/** Letters of any script, digits, blanks, punctuation and signs of currencies. */
+const WORDS = /^[\p{L}\p{M}\p{N}\s\p{P}\p{Sc}]+$/u;
 
 /** The first that holds: white space alone, numbers, code, punctuation, words. Other is what is left: symbols, halves of characters. */
 export function classOf(text: string): FgramClass {

@@ -105,8 +105,10 @@ function classesOf(set: FgramSet, { tokenizer, top = 20 }: StatisticsOptions): F
   for (let id = 0; id < classified; id++) {
     const tokens = set.tokensOf(id);
     const text = textOf(tokens);
+    // The name of the boundary is no part of a document's text.
+    const kind = classOf(tokens[0] === set.boundary ? textOf(tokens.subarray(1)) : text);
     const count = set.countOf(id);
-    const row = rows.get(classOf(text))!;
+    const row = rows.get(kind)!;
     row.fgrams++;
     row.occurrences += count;
     if (row.top.length < top) row.top.push({ id, length: tokens.length, count, text });
