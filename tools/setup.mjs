@@ -1,14 +1,17 @@
 /** Makes this checkout ready to run: Node, the dependencies, a WebGPU adapter, for tests (--tests) a browser. Says what it does before it does it; idle in under a second. */
+import path from 'node:path';
 import process from 'node:process';
 import { ensureAdapter } from './setup/adapter.mjs';
 import { ensureBrowser } from './setup/browser.mjs';
 import { ensureDependencies } from './setup/dependencies.mjs';
 import { SetupError } from './setup/error.mjs';
 import { expectNode } from './setup/node-version.mjs';
+import { ROOT } from './setup/root.mjs';
 
 try {
   expectNode(process.versions.node);
   await ensureDependencies();
+  if (process.argv.includes('--tests')) await ensureDependencies(path.join(ROOT, 'tools/kernel'));
   ensureAdapter({ rootless: process.argv.includes('--rootless') });
   if (process.argv.includes('--tests')) ensureBrowser();
 } catch (error) {

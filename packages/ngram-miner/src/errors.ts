@@ -16,6 +16,9 @@ export type MinerErrorCode =
   | 'SHARDS_INVALID'
   | 'PREPARE_OPTION'
   | 'MINE_OPTION'
+  | 'MINE_MEMORY'
+  | 'MINE_PARTIAL'
+  | 'MINE_PARTS'
   | 'SOURCES_MISMATCH'
   | 'SOURCES_UNNAMED';
 

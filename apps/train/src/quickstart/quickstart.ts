@@ -173,15 +173,10 @@ async function prepare({ corpus, signal, progress }: QuickstartOptions, target: 
   return data;
 }
 
-async function mineFgrams({ progress }: QuickstartOptions, { train, tokenizer }: Dataset, target: string): Promise<FgramSet> {
+async function mineFgrams({ progress, signal }: QuickstartOptions, { train }: Dataset, target: string): Promise<FgramSet> {
   if (!existsSync(path.join(target, 'fgrams.json'))) {
-    await mine(await train.load(), {
-      ...FGRAMS,
-      vocabSize: tokenizer.vocabSize,
-      boundary: tokenizer.endOfText,
-      directory: target,
-      onProgress: (length) => progress.note(`counting n-grams of ${length} tokens`),
-    });
+    progress.note('counting n-grams');
+    await mine(train.corpus, { ...FGRAMS, directory: target, signal });
   }
   const set = await openFgrams(target);
   progress.note(

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFgramSet, FgramSet } from '../fgrams/index.js';
-import { compareFgrams, countFgrams } from '../mine/count.js';
-import { rankedFgrams } from '../mine/mine.js';
+import { naiveFgrams } from '../mine/naive.js';
 import { classOf } from './classes.js';
 import { fgramStatistics, fgramStatisticsSchema } from './statistics.js';
 import { visibleText } from './visible-text.js';
@@ -15,8 +14,7 @@ const tokenizer = { decode: (ids: ArrayLike<number>) => textOf(ids).replace(/^ /
 
 function setOf(tokens: readonly number[], maxLength: number, maxFgrams: number): FgramSet {
   const options = { maxLength, minCount: 2, boundary: BOUNDARY, vocabSize: VOCABULARY };
-  const fgrams = countFgrams(tokens, options).sort(compareFgrams).slice(0, maxFgrams);
-  const { bytes, manifest } = encodeFgramSet(rankedFgrams(fgrams, options), options);
+  const { bytes, manifest } = encodeFgramSet(naiveFgrams([tokens], { ...options, maxFgrams }), options);
   return FgramSet.parse(bytes, { ...manifest, hash: 'none' });
 }
 

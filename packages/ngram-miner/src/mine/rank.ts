@@ -1,0 +1,92 @@
+/** From counted n-grams to the set. They come in lexicographic order, so ranking is a stable counting sort by count and length: two passes over the records. */
+import type { RankedFgrams } from '../fgrams/ranked.js';
+import { eachRecord, type RecordFile, type RecordForm } from './records.js';
+
+export interface RankOptions {
+  readonly maxLength: number;
+  readonly vocabSize: number;
+  readonly boundary: number;
+  /** S. */
+  readonly maxFgrams: number;
+  /** Memory of at least so many bytes, for the columns. */
+  readonly allocate: (bytes: number) => SharedArrayBuffer;
+}
+
+/** Counts below this have their cells in a table. */
+const DENSE = 1 << 16;
+
+/** A number for every (count, length). */
+class CellsByCount {
+  readonly #lengths: number;
+  readonly #dense: Float64Array;
+  readonly #sparse = new Map<number, Float64Array>();
+
+  constructor(maxLength: number) {
+    this.#lengths = maxLength + 1;
+    this.#dense = new Float64Array(DENSE * this.#lengths);
+  }
+
+  /** By length; a new count starts with zeros. */
+  #cellsOf(count: number): Float64Array {
+    let cells = this.#sparse.get(count);
+    if (cells === undefined) {
+      cells = new Float64Array(this.#lengths);
+      this.#sparse.set(count, cells);
+    }
+    return cells;
+  }
+
+  /** @returns the number before one was added */
+  increment(count: number, length: number): number {
+    return count < DENSE ? this.#dense[count * this.#lengths + length]++ : this.#cellsOf(count)[length]++;
+  }
+
+  /** Numbers become how many come before: larger counts, and lower lengths of the same. */
+  accumulate(): { readonly total: number; readonly largest: number } {
+    let total = 0;
+    let largest = 0;
+    const pass = (count: number, cells: Float64Array) => {
+      for (let length = 0; length < this.#lengths; length++) {
+        if (cells[length] > 0) largest = Math.max(largest, count);
+        const own = cells[length];
+        cells[length] = total;
+        total += own;
+      }
+    };
+    for (const count of [...this.#sparse.keys()].sort((a, b) => b - a)) pass(count, this.#cellsOf(count));
+    for (let count = DENSE - 1; count >= 0; count--) pass(count, this.#dense.subarray(count * this.#lengths, (count + 1) * this.#lengths));
+    return { total, largest };
+  }
+}
+
+/** @throws {MinerError} MINE_PARTIAL, and what `allocate` throws */
+export async function rankRecords(files: readonly RecordFile[], form: RecordForm, options: RankOptions): Promise<RankedFgrams> {
+  const { maxLength, vocabSize, boundary, maxFgrams, allocate } = options;
+  const cells = new CellsByCount(maxLength);
+  await eachRecord(files, form, (length, _, count) => {
+    if (length > 1) cells.increment(count, length);
+  });
+  const { total, largest } = cells.accumulate();
+  const size = Math.min(total, maxFgrams);
+  const countBytes = largest < 2 ** 32 ? 4 : 8;
+  const buffer = allocate(size * (4 + countBytes + form.tokenBytes));
+  const counts = countBytes === 4 ? new Uint32Array(buffer, 0, size) : new Float64Array(buffer, 0, size);
+  const parents = new Uint32Array(buffer, counts.byteLength, size);
+  const tokensAt = counts.byteLength + parents.byteLength;
+  const tokens = form.tokenBytes === 2 ? new Uint16Array(buffer, tokensAt, size) : new Uint32Array(buffer, tokensAt, size);
+  // Of each length, the node of the n-gram that was met last; what extends it comes right after it. A prefix ranks first, so those within S have theirs.
+  const nodes = new Float64Array(maxLength + 1);
+  await eachRecord(files, form, (length, token, count) => {
+    if (length === 1) {
+      nodes[1] = token;
+      return;
+    }
+    const rank = cells.increment(count, length);
+    if (rank >= size) return;
+    parents[rank] = nodes[length - 1];
+    tokens[rank] = token;
+    counts[rank] = count;
+    nodes[length] = vocabSize + rank;
+  });
+  return { size, maxLength, vocabSize, boundary, parents, tokens, counts };
+}
