@@ -88,8 +88,7 @@ export class FgramSet {
     if (tokens.length < 2 || tokens.length > this.maxLength) return -1;
     let node = tokens[0];
     if (!(node < this.vocabSize)) return -1;
-    for (let t = 1; t < tokens.length && node >= 0; t++)
-      node = tokens[t] < this.vocabSize ? this.#table.find(node, tokens[t], this.#table.hash(tokens[t])) : -1;
+    for (let t = 1; t < tokens.length && node >= 0; t++) node = tokens[t] < this.vocabSize ? this.#table.find(node, tokens[t]) : -1;
     return Math.max(-1, node - this.vocabSize);
   }
 

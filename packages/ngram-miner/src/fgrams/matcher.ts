@@ -18,8 +18,6 @@ export class Matcher {
   /** [K] nodes of the suffixes of length 1, 2, ... that end at the last token; the first `#depth` are valid. */
   readonly #nodes: Uint32Array;
   #depth = 0;
-  /** Of no meaning: kept so that no compiler leaves out the loads. */
-  touched = 0;
 
   constructor(table: SlotTable, limits: MatcherLimits) {
     this.#table = table;
@@ -39,23 +37,9 @@ export class Matcher {
       this.#depth = 0;
       return -1;
     }
-    const nodes = this.#nodes;
     const limit = token === boundary ? 0 : Math.min(this.#depth, maxLength - 1);
-    const hash = this.#table.hash(token);
-    let touched = 0;
-    for (let k = 0; k < limit; k++) touched ^= this.#table.touch(nodes[k], hash);
-    this.touched = touched;
-    let node = token;
-    let n = 0;
-    for (; n < limit; n++) {
-      const next = this.#table.find(nodes[n], token, hash);
-      nodes[n] = node;
-      if (next < 0) break;
-      node = next;
-    }
-    nodes[n] = node;
-    this.#depth = n + 1;
-    return n === 0 ? -1 : node - vocabSize;
+    this.#depth = this.#table.advance(this.#nodes, limit, token);
+    return this.#depth === 1 ? -1 : this.#nodes[this.#depth - 1] - vocabSize;
   }
 
   /** The f-gram of `length` tokens that ends at the last token; −1 where none. */

@@ -47,6 +47,11 @@ export class SlotTable {
   readonly #mask: number;
   readonly #odd: number;
   readonly #seed: number;
+  /** Of a step's look-ups: where each begins, and what to look for. */
+  readonly #starts = new Uint32Array(8);
+  readonly #marks = new Uint8Array(8);
+  /** Of no meaning: keeps compilers from leaving out loads. */
+  touched = 0;
 
   /** @param words of tableBytes(nodes, shape) bytes */
   constructor(words: Uint16Array, nodes: number, { slotBytes, multiplier, seed }: TableShape) {
@@ -77,27 +82,63 @@ export class SlotTable {
     return (Math.imul(s >>> 6, this.#multiplier) + (Math.imul(s & 63, this.#multiplier) >>> 6)) >>> 0;
   }
 
-  /** Loads what find(parent, token, hash) will look at first. Look-ups that were all touched before wait for memory at the same time. */
-  touch(parent: number, hash: number): number {
-    return this.#words[this.#homeOf(this.#scatter(parent, hash)) * this.#stride + 1];
+  /** The node that `token` leads to from `parent`; −1 where none. */
+  find(parent: number, token: number): number {
+    const s = this.#scatter(parent, this.hash(token));
+    return this.#findFrom((this.#homeOf(s) * this.#stride) >>> 0, 4 | (s & 3), token);
   }
 
-  /** The node that `token`, of hash(token), leads to from `parent`; −1 where none. */
-  find(parent: number, token: number, hash: number): number {
+  /** @param at where its home's slot begins @param expected distance + 1 and s mod 4 as they would stand there */
+  #findFrom(at: number, expected: number, token: number): number {
     const words = this.#words;
-    const s = this.#scatter(parent, hash);
-    const low = token & 0xffff;
-    let at = this.#homeOf(s) * this.#stride;
-    for (let expected = 4 | (s & 3); ; expected += 4, at += this.#stride) {
+    const stride = this.#stride;
+    for (; ; expected += 4, at += stride) {
       const word = words[at + 1];
       const found = word & 0xff;
-      if (found === expected && words[at] === low) {
+      if (found === expected && words[at] === (token & 0xffff)) {
         const child = words[at + 2] | ((word & 0xff00) << 8);
-        if (!this.#isWide) return child;
+        if (stride === 3) return child;
         if ((words[at + 3] & 0xff) === token >>> 16) return (child | ((words[at + 3] & 0xff00) << 16)) >>> 0;
       }
       if (found >>> 2 < expected >>> 2) return -1;
     }
+  }
+
+  /**
+   * One token on: from the nodes of the suffixes of 1, 2, ... tokens that end before `token` to those that end with it.
+   * @param nodes [K], replaced
+   * @param limit how many of them may be extended
+   * @returns how many there are now
+   */
+  advance(nodes: Uint32Array, limit: number, token: number): number {
+    const words = this.#words;
+    const stride = this.#stride;
+    const multiplier = this.#multiplier;
+    const mask = this.#mask;
+    const odd = this.#odd;
+    const starts = this.#starts;
+    const marks = this.#marks;
+    const hash = this.hash(token);
+    // All first loads before the first comparison: a branch that depends on one would hold up the others, and memory is what takes the time.
+    let touched = 0;
+    for (let n = 0; n < limit; n++) {
+      const s = (Math.imul(nodes[n], odd) + hash) & mask;
+      const at = Math.imul(Math.imul(s >>> 6, multiplier) + (Math.imul(s & 63, multiplier) >>> 6), stride) >>> 0;
+      starts[n] = at;
+      marks[n] = 4 | (s & 3);
+      touched ^= words[at + 1];
+    }
+    this.touched = touched;
+    let node = token;
+    let n = 0;
+    for (; n < limit; n++) {
+      const next = this.#findFrom(starts[n], marks[n], token);
+      nodes[n] = node;
+      if (next < 0) break;
+      node = next;
+    }
+    nodes[n] = node;
+    return n + 1;
   }
 
   /** Calls `visit` with each used slot's number and child, in order of slots. */
@@ -160,14 +201,19 @@ export class SlotTable {
     const ids = new Uint32Array(size);
     const ends = starts.slice();
     for (let id = 0; id < size; id++) ids[ends[scatter(id) >>> low]++] = id;
+    // Within a part, keys of s's low bits and the place in the part: small numbers, which sort fast and keep ids in order.
     const lowMask = 2 ** low - 1;
-    for (let part = 0; part + 1 < starts.length; part++) {
-      const own = ids.subarray(starts[part], starts[part + 1]);
-      if (own.length < 2) continue;
-      const keys = Float64Array.from(own, (id) => (scatter(id) & lowMask) * 2 ** 32 + id).sort();
-      keys.forEach((key, i) => {
-        own[i] = key;
-      });
+    const keys = new Float64Array(starts.reduce((most, start, i) => (i === 0 ? 0 : Math.max(most, start - starts[i - 1])), 0));
+    const part = new Uint32Array(keys.length);
+    for (let i = 0; i + 1 < starts.length; i++) {
+      const from = starts[i];
+      const count = starts[i + 1] - from;
+      for (let j = 0; j < count; j++) {
+        part[j] = ids[from + j];
+        keys[j] = (scatter(part[j]) & lowMask) * 2 ** 32 + j;
+      }
+      const sorted = keys.subarray(0, count).sort();
+      for (let j = 0; j < count; j++) ids[from + j] = part[sorted[j] % 2 ** 32];
     }
     return ids;
   }
