@@ -1,6 +1,7 @@
 /** From options to a trained run: the folder, the windows, the training, with progress. */
 import type { Progress } from '@sconelm/cli-kit';
 import { createModel, type Model, type ModelConfig } from '@sconelm/fgram-model';
+import { matchInThreads } from '@sconelm/ngram-miner';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { type TrainResult, trainModel } from '../trainer.js';
 import { Windows } from '../windows.js';
@@ -24,8 +25,11 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
   const isResumed = await startRun(directory, config, training, inputs);
   const T = config.decoder.contextLength;
   const tokens = await inputs.data.train.load();
-  const lengths = new Uint8Array(tokens.length).fill(1);
-  inputs.fgrams?.set.match(tokens, { ids: new Int32Array(tokens.length), lengths, boundary: inputs.data.tokenizer.endOfText });
+  const boundary = inputs.data.tokenizer.endOfText;
+  const lengths =
+    inputs.fgrams === undefined
+      ? new Uint8Array(tokens.length).fill(1)
+      : (await matchInThreads(inputs.fgrams.set, tokens, { boundary, ...(signal === undefined ? {} : { signal }) })).lengths;
   const windows = new Windows(tokens, lengths, { T, seed: training.seed });
   const steps = stepsOf(training, T);
   const perStep = training.batch * T;
