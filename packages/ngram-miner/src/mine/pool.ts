@@ -37,7 +37,8 @@ export class Pool implements AsyncDisposable {
     this.#signal = signal;
     this.#threads = shares.map((chunks, worker) => {
       const workerData: MiningWorkerData = { memory, layout, worker, chunks, settings: settings(worker) };
-      return new Worker(WORKER, { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
+      // Without the options of this process: some, as --input-type, would keep a thread from starting.
+      return new Worker(WORKER, { workerData, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
     });
   }
 
