@@ -63,6 +63,33 @@ describe('a text of one’s own', () => {
     expect(await command('infer', ['generate', '--run', 'runs/baseline', '--prompt', 'The'])).toMatchObject({ code: 0 });
   });
 
+  it('looks after stores: copies in every form, facts, verification against the model, speed', async () => {
+    const store = (...args: string[]) => command('train', ['store', ...args]);
+    const original = JSON.parse((await store('info', 'file:runs/scone/rows', '--json')).out);
+    expect(await store('copy', 'file:runs/scone/rows', 'file:copy')).toMatchObject({ code: 0 });
+    expect(JSON.parse((await store('info', 'file:copy', '--json')).out).fingerprint).toBe(original.fingerprint);
+    expect(readFileSync(at('copy/rows-00000.bin'))).toEqual(readFileSync(at('runs/scone/rows/rows-00000.bin')));
+    for (const dtype of ['f16', 'bf16', 'int8', 'int4']) {
+      expect(await store('copy', 'file:copy', `file:${dtype}`, '--dtype', dtype)).toMatchObject({ code: 0 });
+      const verified = await store('verify', `file:${dtype}`, '--run', 'runs/scone', '--sample', '50');
+      expect(verified, dtype).toMatchObject({ code: 0, out: expect.stringContaining('50 of them the model') });
+    }
+    const losses = async (url: string) => JSON.parse((await command('train', ['eval', '--json', '--store', url])).out).loss;
+    expect(Math.abs((await losses('file:int8')) - (await losses('file:copy')))).toBeLessThan(0.01);
+    expect(JSON.parse((await store('bench', 'file:int8', '--seconds', '0.02', '--json')).out).rows).toHaveLength(8);
+    expect(await store('copy', 'file:copy', 'file:hot', '--rows', '20')).toMatchObject({ code: 0 });
+    expect(await losses('tiered:file:hot,file:copy')).toBe(await losses('file:copy'));
+
+    const rows = at('int8/rows-00000.bin');
+    const damaged = readFileSync(rows);
+    damaged[100] ^= 1;
+    writeFileSync(rows, damaged);
+    expect(await store('verify', 'file:int8')).toMatchObject({ code: 1, err: expect.stringContaining('block 0') });
+    expect(await store('copy', 'file:int8', 'file:spread')).toMatchObject({ code: 1, err: expect.stringContaining('block 0') });
+    expect(await store('copie')).toMatchObject({ code: 2, err: expect.stringContaining('store copy') });
+    expect(await store('info')).toMatchObject({ code: 2, err: expect.stringContaining('--store') });
+  });
+
   it('keeps stores, runs and data apart that do not belong together', async () => {
     const run = (directory: string, ...args: string[]) => command('train', ['run', ...SMALL, '--directory', directory, ...args]);
     expect(await run('runs/other', '--seed', '2', '--tokens', '640')).toMatchObject({ code: 0 });

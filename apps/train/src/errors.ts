@@ -1,5 +1,12 @@
 /** What can go wrong in training: a stable `code`, a message that says what and where, a remedy. */
-export type TrainErrorCode = 'TRAIN_DATA_SHORT' | 'TRAIN_DATA' | 'TRAIN_LOSS_NAN' | 'TRAIN_OPTION' | 'TRAIN_STATE' | 'RUN_DIFFERS';
+export type TrainErrorCode =
+  | 'TRAIN_DATA_SHORT'
+  | 'TRAIN_DATA'
+  | 'TRAIN_LOSS_NAN'
+  | 'TRAIN_OPTION'
+  | 'TRAIN_STATE'
+  | 'RUN_DIFFERS'
+  | 'STORE_DIFFERS';
 
 export class TrainError extends Error {
   readonly code: TrainErrorCode;

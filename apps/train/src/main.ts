@@ -10,6 +10,10 @@ import { prepareCommand } from './commands/prepare.js';
 import { quickstartCommand } from './commands/quickstart.js';
 import { reportCommand } from './commands/report.js';
 import { runCommand } from './commands/run.js';
+import { storeBenchCommand } from './commands/store/bench.js';
+import { storeCopyCommand } from './commands/store/copy.js';
+import { storeInfoCommand } from './commands/store/info.js';
+import { storeVerifyCommand } from './commands/store/verify.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
@@ -17,5 +21,18 @@ await runMain({
   name: 'scone-train',
   summary: 'text in, SCONE language model out',
   version,
-  commands: [quickstartCommand, prepareCommand, mineCommand, fgramsCommand, runCommand, precomputeCommand, evalCommand, reportCommand],
+  commands: [
+    quickstartCommand,
+    prepareCommand,
+    mineCommand,
+    fgramsCommand,
+    runCommand,
+    precomputeCommand,
+    evalCommand,
+    reportCommand,
+    storeCopyCommand,
+    storeInfoCommand,
+    storeVerifyCommand,
+    storeBenchCommand,
+  ],
 });

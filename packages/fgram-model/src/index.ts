@@ -4,7 +4,7 @@ export { type BatchForest, batchForest, buildForest, type Forest, NODE_BUCKET, t
 export { type GeneratedToken, type GenerateOptions, generateTokens } from './generate.js';
 export { type FgramMatcher, FgramSession, type RowSource, type SessionFgrams } from './inference.js';
 export { batchInputs, embed, type ForestTensors, fgramRows, forestInputs } from './model.js';
-export { type FgramSource, type PrecomputeOptions, precompute, type RowSink } from './precompute.js';
+export { type FgramSource, type PrecomputeOptions, precompute, RowComputer, type RowSink } from './precompute.js';
 export {
   checkpointFolder,
   listCheckpoints,

@@ -1,6 +1,6 @@
 /** Every row of the f-gram set, computed once: f-grams in lexicographic order share prefixes, so each costs about one node. */
 import type { Parameters } from '@sconelm/decoder';
-import type { Device, Tensor } from '@sconelm/tensor-webgpu';
+import type { Device, Program, Tensor } from '@sconelm/tensor-webgpu';
 import type { FgramModelConfig } from './config.js';
 import { buildForest } from './forest.js';
 import { type ForestTensors, fgramRows, forestInputs } from './model.js';
@@ -31,6 +31,40 @@ function compareTokens(a: Uint32Array, b: Uint32Array): number {
   return a.length - b.length;
 }
 
+/** Computes rows of an f-gram set, any of them; owns a program. */
+export class RowComputer implements Disposable {
+  readonly #set: FgramSource;
+  readonly #config: FgramModelConfig;
+  readonly #program: Program<{ [K in keyof ForestTensors]: Tensor }, { rows: Tensor }>;
+
+  constructor(device: Device, set: FgramSource, parameters: Parameters, config: FgramModelConfig) {
+    this.#set = set;
+    this.#config = config;
+    this.#program = device.compile(
+      (inputs: { [K in keyof ForestTensors]: Tensor }) => ({ outputs: { rows: fgramRows(inputs, parameters, config) } }),
+      { batchInvariant: true },
+    );
+  }
+
+  /** @param ids [n]; best in the f-grams' lexicographic order, so that neighbours share prefixes @param into [n, width], filled */
+  async compute(ids: Uint32Array, into: Float32Array): Promise<void> {
+    const { width, maxLength } = this.#config;
+    const fgrams = Array.from(ids, (id) => this.#set.tokensOf(id));
+    const lengths = fgrams.map((tokens) => tokens.length);
+    const starts = [0];
+    for (const length of lengths.slice(0, -1)) starts.push(starts[starts.length - 1] + length);
+    const forest = buildForest({ tokens: fgrams.flatMap((tokens) => [...tokens]), starts, lengths }, maxLength, 1024);
+    const rows = (await this.#program.run(forestInputs(forest)).rows.data()) as Float32Array;
+    fgrams.forEach((_, i) => {
+      into.set(rows.subarray(forest.last[i] * width, (forest.last[i] + 1) * width), i * width);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#program[Symbol.dispose]();
+  }
+}
+
 /** Writes the rows that the sink has not yet; memory is bounded by `chunk` f-grams. @throws the signal's reason when aborted */
 export async function precompute(
   device: Device,
@@ -43,29 +77,14 @@ export async function precompute(
   const all = Array.from({ length: set.size }, (_, id) => ({ id, tokens: set.tokensOf(id) }));
   const missing = all.filter(({ id }) => sink.has?.(id) !== true).sort((a, b) => compareTokens(a.tokens, b.tokens));
   let done = set.size - missing.length;
-  using program = device.compile(
-    (inputs: { [K in keyof ForestTensors]: Tensor }) => ({ outputs: { rows: fgramRows(inputs, parameters, config) } }),
-    { batchInvariant: true },
-  );
+  using computer = new RowComputer(device, set, parameters, config);
   for (let from = 0; from < missing.length; from += chunk) {
     signal?.throwIfAborted();
-    const part = missing.slice(from, from + chunk);
-    const tokens = part.flatMap((fgram) => [...fgram.tokens]);
-    const lengths = part.map((fgram) => fgram.tokens.length);
-    const starts = [0];
-    for (const length of lengths.slice(0, -1)) starts.push(starts[starts.length - 1] + length);
-    const forest = buildForest({ tokens, starts, lengths }, config.maxLength, 1024);
-    const rows = (await program.run(forestInputs(forest)).rows.data()) as Float32Array;
-    const { width } = config;
-    const chosen = new Float32Array(part.length * width);
-    part.forEach((_, i) => {
-      chosen.set(rows.subarray(forest.last[i] * width, (forest.last[i] + 1) * width), i * width);
-    });
-    await sink.write(
-      Uint32Array.from(part, ({ id }) => id),
-      chosen,
-    );
-    done += part.length;
+    const ids = Uint32Array.from(missing.slice(from, from + chunk), ({ id }) => id);
+    const rows = new Float32Array(ids.length * config.width);
+    await computer.compute(ids, rows);
+    await sink.write(ids, rows);
+    done += ids.length;
     onProgress?.(done, set.size);
   }
 }
