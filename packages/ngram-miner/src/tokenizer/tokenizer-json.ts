@@ -107,8 +107,13 @@ export function vocabularyOf({ model, added_tokens }: TokenizerJson): Map<string
     }
     vocabulary.set(token, id as number);
   };
-  const entries = Array.isArray(model.vocab) ? model.vocab.map((entry, id) => [entry?.[0], id]) : Object.entries(model.vocab);
-  for (const [token, id] of entries) add(token, id);
+  const vocab: unknown = model.vocab;
+  if (Array.isArray(vocab)) for (const [id, entry] of vocab.entries()) add(entry?.[0], id);
+  else {
+    const ids = vocab as Readonly<Record<string, unknown>>;
+    // Object.entries takes two to four times as long.
+    for (const token of Object.keys(ids)) add(token, ids[token]);
+  }
   for (const token of added_tokens ?? []) add(token?.content, token?.id);
   return vocabulary;
 }
