@@ -30,7 +30,7 @@ const fitsNumbers = ({ rows, width, dtype }: { rows: number; width: number; dtyp
 const TOO_LARGE = 'rows x rowBytes is beyond 2^53 bytes';
 /** A reader opens every data file at once. */
 const MAX_SHARDS = 4096;
-const fewFiles = ({ rows, shardRows = rows }: { rows: number; shardRows?: number | undefined }) =>
+const fewFiles = ({ rows, shardRows = Math.max(1, rows) }: { rows: number; shardRows?: number | undefined }) =>
   Math.ceil(rows / shardRows) <= MAX_SHARDS;
 const TOO_MANY = `more than ${MAX_SHARDS} data files: shardRows is too small`;
 

@@ -51,7 +51,14 @@ describe.each(['file', 'memory'] as const)('%s:', (scheme) => {
     );
   });
 
-  for (const { name, run } of backendCases({ freshUrl: urls[scheme] })) it(name, run);
+  const damageRow = (url: string, id: number) => {
+    const path = join(url.slice('file:'.length), 'rows-00000.bin');
+    const bytes = readFileSync(path);
+    bytes[id * 24 + 5] ^= 16;
+    writeFileSync(path, bytes);
+  };
+  const outlives = scheme === 'file' ? { damageRow, module: new URL('../dist/index.js', import.meta.url) } : {};
+  for (const { name, run } of backendCases({ freshUrl: urls[scheme], ...outlives })) it(name, run);
 
   it('refuses an id out of range', async () => {
     const url = urls[scheme]();

@@ -1,2 +1,3 @@
-/** What every backend must do, as cases for any test runner: `for (const { name, run } of backendCases(...)) it(name, run)`. */
-export { type BackendUnderTest, backendCases, type ConformanceCase } from './cases.js';
+/** The conformance kit: what makes a backend a backend. */
+export { backendCases } from './cases.js';
+export type { BackendUnderTest, ConformanceCase } from './kit.js';

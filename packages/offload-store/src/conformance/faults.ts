@@ -1,0 +1,126 @@
+/** Faults: damaged rows, and writers that are killed. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createStore, openStore } from '../index.js';
+import {
+  type BackendUnderTest,
+  binding,
+  type ConformanceCase,
+  descriptionOf,
+  expectRows,
+  expectStore,
+  fill,
+  rejects,
+  rowsOf,
+  upTo,
+} from './kit.js';
+
+export function faultCases(backend: BackendUnderTest): ConformanceCase[] {
+  const { damageRow, module } = backend;
+  return [
+    ...(damageRow === undefined ? [] : damageCases(backend, (url, id) => damageRow.call(backend, url, id))),
+    ...(module === undefined ? [] : killCases(backend, String(module))),
+  ];
+}
+
+function damageCases({ freshUrl }: BackendUnderTest, damageRow: (url: string, id: number) => void | Promise<void>): ConformanceCase[] {
+  const form = { rows: 40, width: 6, blockRows: 8 };
+  return [
+    {
+      name: 'finds a damaged row by verify, and never gives it out where blocks are checked',
+      run: async () => {
+        const url = freshUrl();
+        await fill(url, form);
+        await damageRow(url, 19);
+        for (const check of ['first-touch', 'always'] as const) {
+          await using store = await openStore(url, { expect: binding, check });
+          await rejects(() => store.verify(), { code: 'STORE_CORRUPT' });
+          await rejects(() => store.read(Uint32Array.of(19), new Float32Array(6)), { code: 'STORE_CORRUPT' });
+          await expectRows(store, [0, 15, 24, 39]);
+        }
+      },
+    },
+    {
+      name: 'tells which rows are lost, or has them computed again',
+      run: async () => {
+        const url = freshUrl();
+        await fill(url, { ...form, blockRows: 1 });
+        await damageRow(url, 19);
+        const ids = Uint32Array.of(3, 19, 20);
+        const into = new Float32Array(3 * 6);
+        {
+          await using store = await openStore(url, { check: 'always', damaged: 'fallback' });
+          const lost = new Uint8Array(3);
+          await store.read(ids, into, { lost });
+          assert.deepEqual([...lost], [0, 1, 0]);
+          assert.deepEqual(into.subarray(12), rowsOf([20], 6));
+        }
+        await using store = await openStore(url, {
+          check: 'always',
+          damaged: async (missing, rows) => {
+            rows.set(rowsOf(missing, 6));
+          },
+        });
+        await expectRows(store, ids);
+        assert.equal(store.metrics.recomputed, 1);
+      },
+    },
+  ];
+}
+
+/** Times a writer is killed, each time a little later. */
+const KILLS = 6;
+
+function killCases({ freshUrl }: BackendUnderTest, module: string): ConformanceCase[] {
+  const form = { rows: 400, width: 16 };
+  return [
+    {
+      name: 'goes on where a killed writer ended, with nothing that it was told was written lost',
+      run: async () => {
+        const url = freshUrl();
+        let told = 0;
+        for (let kill = 0; kill < KILLS; kill += 1) {
+          told = Math.max(told, await writeUntilKilled(url, module, told + 8 * (kill + 1)));
+          await assert.rejects(openStore(url), { code: 'STORE_MISSING' });
+        }
+        await using writer = await createStore(url, descriptionOf(form));
+        assert.ok(writer.written >= told, `${told} rows were written, ${writer.written} are there`);
+        for (let id = writer.nextMissing(); id >= 0; id = writer.nextMissing(id))
+          await writer.write(Uint32Array.of(id), rowsOf([id], form.width));
+        await writer.publish();
+        await expectStore(url, upTo(form.rows));
+      },
+    },
+  ];
+
+  /** Another process writes rows one by one and says so; it is killed when it has said `rows`. @returns how many it said */
+  async function writeUntilKilled(url: string, backendModule: string, rows: number): Promise<number> {
+    const code = `
+      import ${JSON.stringify(backendModule)};
+      import { createStore } from ${JSON.stringify(builtIndex().href)};
+      import { rowsOf } from ${JSON.stringify(new URL('conformance/kit.js', builtIndex()).href)};
+      const writer = await createStore(${JSON.stringify(url)}, ${JSON.stringify(descriptionOf(form))});
+      console.log(writer.written);
+      for (let id = writer.nextMissing(); id >= 0; id = writer.nextMissing(id)) {
+        await writer.write(Uint32Array.of(id), rowsOf([id], ${form.width}));
+        console.log(writer.written);
+      }`;
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', code], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let [told, problems] = [0, ''];
+    child.stderr.on('data', (data: Buffer) => {
+      problems += data;
+    });
+    child.stdout.on('data', (data: Buffer) => {
+      told = Number(data.toString().trim().split('\n').at(-1));
+      if (told >= rows) child.kill('SIGKILL');
+    });
+    await new Promise((resolve) => child.on('close', resolve));
+    assert.ok(told >= rows, `the writing process ended after ${told} rows: ${problems}`);
+    return told;
+  }
+}
+
+/** Other processes run compiled code: beside this file once it is built, in dist/ while tests run the TypeScript sources. */
+function builtIndex(): URL {
+  return new URL(import.meta.url.endsWith('.ts') ? '../../dist/index.js' : '../index.js', import.meta.url);
+}
