@@ -5,6 +5,7 @@ export { forDamage } from './damage.mjs';
 export { inFolder, treeOf } from './folder.mjs';
 export { forHostileJson } from './fuzz.mjs';
 export { hostileText, hostileVariants, objectIn } from './json.mjs';
+export { forKills } from './kill.mjs';
 export { allFaults, forEveryCall, forEveryCallOfReader } from './nth-call.mjs';
 export { hostilePaths } from './paths.mjs';
 export { forPowerCuts } from './power-cut.mjs';

@@ -72,7 +72,7 @@ export function flawOf(error) {
 }
 
 /** @param {Record<string, string>} got @param {Record<string, string>} expected */
-function differenceOf(got, expected) {
+export function differenceOf(got, expected) {
   const names = [...new Set([...Object.keys(got), ...Object.keys(expected)])].filter((name) => got[name] !== expected[name]);
   const how = (/** @type {string} */ name) =>
     got[name] === undefined ? 'is missing' : expected[name] === undefined ? 'is left over' : 'differs';

@@ -26,9 +26,12 @@ function* slices(chunk: Uint8Array, bytes: number): Generator<Uint8Array> {
 async function* gunzip(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const stream = createGunzip({ chunkSize: CHUNK });
   let ready: Uint8Array[] = [];
+  let given = 0;
   stream.on('data', (data: Uint8Array) => ready.push(data));
   const failed = new Promise<never>((_, reject) => stream.once('error', reject));
   failed.catch(() => {}); // it is raced below
+  // It also ends where no further member begins, though more is written, and then calls back no more.
+  const ended = new Promise<void>((resolve) => stream.once('end', resolve));
   const taken = () => {
     const found = ready;
     ready = [];
@@ -37,14 +40,16 @@ async function* gunzip(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   try {
     for await (const chunk of packed) {
       for (const slice of slices(chunk, SLICE.gzip)) {
-        await Promise.race([failed, new Promise<void>((resolve) => stream.write(slice, () => resolve()))]);
+        given += slice.length;
+        await Promise.race([failed, ended, new Promise<void>((resolve) => stream.write(slice, () => resolve()))]);
         yield* taken();
+        if (stream.readableEnded) throw new Error('what follows is no member of gzip');
       }
     }
-    const ended = new Promise<void>((resolve) => stream.once('end', resolve));
     stream.end();
     await Promise.race([failed, ended]);
     yield* taken();
+    if (stream.bytesWritten < given) throw new Error('what follows is no member of gzip');
   } catch (error) {
     yield* taken();
     throw error;

@@ -238,6 +238,17 @@ describe('what is wrong is named and the rest goes on:', () => {
     ));
 });
 
+it('a gzip file whose next member is damaged gives the members before, then a fault', async () => {
+  const [one, two] = ['{"text":"one"}\n', '{"text":"two"}\n'].map((line) => gzipSync(line));
+  const file = write('a.jsonl.gz', Buffer.concat([one, two]));
+  expect(await textsOf(file)).toEqual(['one', 'two']);
+  for (const more of [Buffer.from('x'), Buffer.alloc(40_000, 120), two.subarray(1)]) {
+    const { documents, faults } = await read(write('b.jsonl.gz', Buffer.concat([one, more])));
+    expect(documents.map(({ text: value }) => value)).toEqual(['one']);
+    expect(faults).toMatchObject([{ code: 'TEXT_FORMAT', message: expect.stringContaining('no member of gzip') }]);
+  }
+});
+
 it('the first byte that is not UTF-8 is where a strict decoder stops', () =>
   fc.assert(
     fc.property(
