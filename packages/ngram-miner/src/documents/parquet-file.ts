@@ -1,8 +1,17 @@
 /** A parquet file: one document a row, row group after row group. */
-import { type AsyncBuffer, type Compressors, type FileMetaData, parquetMetadataAsync, parquetRead } from 'hyparquet';
+import {
+  type AsyncBuffer,
+  type Compressors,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetRead,
+  parquetSchema,
+  type RowGroup,
+} from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { type DocumentReader, labelsOf } from './document.js';
 import type { OpenInput, Source } from './input-file.js';
+import { expectPages } from './parquet-pages.js';
 import { MAX_DOCUMENT_BYTES, TextError, tooLarge } from './text-error.js';
 import { findInvalidUtf8, textOf } from './utf8.js';
 
@@ -49,14 +58,21 @@ const utf8 = new TextEncoder();
 const bytesOf = (value: unknown): Uint8Array | undefined =>
   value instanceof Uint8Array ? value : typeof value === 'string' ? utf8.encode(value) : undefined;
 
-interface RowGroup {
+/** Columns of one value a row. */
+const flatColumns = (metadata: FileMetaData): string[] =>
+  parquetSchema(metadata)
+    .children.filter(({ children, element }) => children.length === 0 && element.repetition_type !== 'REPEATED')
+    .map(({ element }) => element.name);
+
+interface Part {
+  readonly group: RowGroup;
   readonly firstRow: number;
   readonly rows: number;
 }
 
 /** The row groups that begin in the source's range. */
-function groupsOf(metadata: FileMetaData, { file, from, to }: Source, columns: readonly string[]): RowGroup[] {
-  const found: RowGroup[] = [];
+function groupsOf(metadata: FileMetaData, { file, from, to }: Source, columns: readonly string[]): Part[] {
+  const found: Part[] = [];
   let firstRow = 0;
   for (const group of metadata.row_groups) {
     const rows = Number(group.num_rows);
@@ -70,7 +86,7 @@ function groupsOf(metadata: FileMetaData, { file, from, to }: Source, columns: r
       const what = `a row group unpacks to ${bytes} bytes, more than ${MAX_GROUP_BYTES}`;
       throw new TextError('TEXT_TOO_LARGE', { file, offset: firstRow }, what, 'Write the file with smaller row groups.');
     }
-    if (start >= from && start < to) found.push({ firstRow, rows });
+    if (start >= from && start < to) found.push({ group, firstRow, rows });
     firstRow += rows;
   }
   return found;
@@ -85,8 +101,7 @@ export const readParquetFile: DocumentReader = async function* (input, source, {
   } catch (cause) {
     throw cause instanceof TextError ? cause : damaged(file, -1, cause);
   }
-  const [root, ...fields] = metadata.schema;
-  const names = fields.slice(0, root.num_children).map(({ name }) => name);
+  const names = flatColumns(metadata);
   if (!names.includes(textField)) {
     const what = `there is no column "${textField}" among ${names
       .slice(0, 12)
@@ -95,9 +110,10 @@ export const readParquetFile: DocumentReader = async function* (input, source, {
     throw new TextError('TEXT_FORMAT', { file, offset: -1 }, what, 'Name the column that holds the text.');
   }
   const columns = [textField, ...LABELS.filter((name) => name !== textField && names.includes(name))];
-  for (const { firstRow, rows } of groupsOf(metadata, source, columns)) {
+  for (const { group, firstRow, rows } of groupsOf(metadata, source, columns)) {
     let values: Record<string, unknown>[] = [];
     try {
+      await expectPages(buffer, group, columns);
       await parquetRead({
         file: buffer,
         metadata,
