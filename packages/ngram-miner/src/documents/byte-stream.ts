@@ -22,15 +22,16 @@ function* slices(chunk: Uint8Array, bytes: number): Generator<Uint8Array> {
   for (let at = 0; at < chunk.length; at += bytes) yield chunk.subarray(at, at + bytes);
 }
 
-/** All members of a gzip file. Slice by slice, so that what comes before a damage does not depend on timing. */
+/** All members of a gzip file. Slice by slice, so that what comes before a damage does not depend on timing: all slices before its own. */
 async function* gunzip(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const stream = createGunzip({ chunkSize: CHUNK });
   let ready: Uint8Array[] = [];
   let given = 0;
+  let isPadded = false;
   stream.on('data', (data: Uint8Array) => ready.push(data));
   const failed = new Promise<never>((_, reject) => stream.once('error', reject));
   failed.catch(() => {}); // it is raced below
-  // It also ends where no further member begins, though more is written, and then calls back no more.
+  // It ends at the first zero after a member, since zeros are padding, and then calls back no more.
   const ended = new Promise<void>((resolve) => stream.once('end', resolve));
   const taken = () => {
     const found = ready;
@@ -41,15 +42,16 @@ async function* gunzip(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
     for await (const chunk of packed) {
       for (const slice of slices(chunk, SLICE.gzip)) {
         given += slice.length;
-        await Promise.race([failed, ended, new Promise<void>((resolve) => stream.write(slice, () => resolve()))]);
+        if (!isPadded) await Promise.race([failed, ended, new Promise<void>((resolve) => stream.write(slice, () => resolve()))]);
         yield* taken();
-        if (stream.readableEnded) throw new Error('what follows is no member of gzip');
+        isPadded ||= stream.bytesWritten < given;
+        if (isPadded && slice.subarray(Math.max(0, slice.length - (given - stream.bytesWritten))).some((byte) => byte !== 0))
+          throw new Error('what follows the last member is no gzip');
       }
     }
     stream.end();
     await Promise.race([failed, ended]);
     yield* taken();
-    if (stream.bytesWritten < given) throw new Error('what follows is no member of gzip');
   } catch (error) {
     yield* taken();
     throw error;
