@@ -7,8 +7,9 @@ import { MinerError } from '../errors.js';
 import type { FgramSet } from '../fgrams/fgram-set.js';
 import { openFgrams, publishFgrams } from '../fgrams-files.js';
 import type { TokenCorpus } from '../tokens/corpus.js';
+import { collectGarbage } from './collect-garbage.js';
 import { extendFgrams } from './extend.js';
-import { countSteps, describePlan, fingerprintOfPart, type Mining, openMining, type Part, planCounting, WHOLE } from './mining.js';
+import { countSteps, describePlan, fingerprintOfPart, openMining, type Part, planCounting, WHOLE } from './mining.js';
 import { type CheckedOptions, type CountOptions, checkOptions, type MiningPlan } from './options.js';
 import { PartialWork } from './partial.js';
 import { rankRecords } from './rank.js';
@@ -33,11 +34,8 @@ export interface MineOptions extends CountOptions, SetOptions {}
 export async function mine(corpus: TokenCorpus, options: MineOptions): Promise<FgramSet> {
   expectSize(options.maxFgrams);
   await using partial = await PartialWork.open(options.directory);
-  let memory: SharedArrayBuffer | undefined;
-  const files = await count(corpus, checkOptions(corpus, options), WHOLE, partial, (mining) => {
-    memory = mining.pool.buffer;
-  });
-  await rankAndPublish(files, corpus, options, memory);
+  const { files } = await count(corpus, checkOptions(corpus, options), WHOLE, partial);
+  await rankAndPublish(files, corpus, options);
   await partial.remove();
   return openFgrams(options.directory);
 }
@@ -71,10 +69,7 @@ export async function minePart(corpus: TokenCorpus, options: CountOptions & Part
     throw new MinerError('MINE_OPTION', `there is no part ${part} of ${parts}`, 'Choose a part from 1 to the number of parts.');
   const checked = checkOptions(corpus, options);
   await using partial = await PartialWork.open(directory);
-  let fingerprint = '';
-  const files = await count(corpus, checked, { part, parts }, partial, (mining) => {
-    fingerprint = mining.fingerprint;
-  });
+  const { files, fingerprint } = await count(corpus, checked, { part, parts }, partial);
   await publishDirectory(directory, async (aside) => {
     for (const { path: file } of files) await withArtifactErrors(file, () => copyFile(file, path.join(aside, path.basename(file))));
     const { kind, version } = partForm;
@@ -109,7 +104,7 @@ export async function mergeParts(folders: readonly string[], options: SetOptions
   for (let part = 1; part <= Math.max(first.parts, parts.length); part++)
     if (parts[part - 1]?.part !== part) throw wrong(`part ${part} of ${first.parts} is missing, or another one is there twice`);
   const files = parts.flatMap(({ folder, files: own }) => own.map(({ name, ...rest }) => ({ path: path.join(folder, name), ...rest })));
-  await rankAndPublish(files, first, { ...options, maxLength: first.maxLength, minCount: first.minCount }, undefined);
+  await rankAndPublish(files, first, { ...options, maxLength: first.maxLength, minCount: first.minCount });
   return openFgrams(options.directory);
 }
 
@@ -118,37 +113,38 @@ function expectSize(maxFgrams: number): void {
     throw new MinerError('MINE_OPTION', `the number of f-grams is ${maxFgrams}`, 'Choose a whole number from 1 on.');
 }
 
-/** The records of a part, in order; the threads have ended. */
+/** The records of a part, in order. The threads have ended, and their memory is free. */
 async function count(
   corpus: TokenCorpus,
   options: CheckedOptions,
   part: Part,
   partial: PartialWork,
-  onOpen: (mining: Mining) => void,
-): Promise<RecordFile[]> {
+): Promise<{ readonly files: RecordFile[]; readonly fingerprint: string }> {
+  const counted = await countInThreads(corpus, options, part, partial);
+  collectGarbage();
+  return counted;
+}
+
+async function countInThreads(corpus: TokenCorpus, options: CheckedOptions, part: Part, partial: PartialWork) {
   await using mining = await openMining(corpus, options);
-  onOpen(mining);
   const stored = await partial.plan(fingerprintOfPart(mining, part));
   const plan = await planCounting(mining, part, stored);
   if (plan !== stored) await partial.begin(plan);
   const finished = await Promise.all(plan.steps.map((_, i) => partial.finished(i, plan.fingerprint)));
   options.onPlan?.(describePlan(mining, plan, finished.filter((file) => file !== undefined).length));
-  return await countSteps(mining, plan, partial); // before the threads end
+  return { files: await countSteps(mining, plan, partial), fingerprint: mining.fingerprint };
 }
 
-/** @param memory that mining has used and needs no more: the columns go there if they fit, so that both are never held at once */
 async function rankAndPublish(
   files: readonly RecordFile[],
   corpus: Pick<TokenCorpus, 'vocabSize' | 'boundary'>,
   options: SetOptions & Pick<CountOptions, 'maxLength' | 'minCount' | 'onProgress'>,
-  memory: SharedArrayBuffer | undefined,
 ): Promise<void> {
   const { maxLength, minCount, maxFgrams, directory, extend, onProgress } = options;
   const { vocabSize, boundary } = corpus;
-  const allocate = (bytes: number) => (memory !== undefined && bytes <= memory.byteLength ? memory : new SharedArrayBuffer(bytes));
   const form = { minCount, tokenBytes: recordTokenBytes(vocabSize) };
   onProgress?.({ stage: 'ranking', done: 0, total: 1 });
-  const ranked = await rankRecords(files, form, { maxLength, vocabSize, boundary, maxFgrams, allocate });
+  const ranked = await rankRecords(files, form, { maxLength, vocabSize, boundary, maxFgrams });
   onProgress?.({ stage: 'ranking', done: 1, total: 1 });
   const whole = extend === undefined ? ranked : extendFgrams(await openFgrams(extend), ranked);
   await publishFgrams(directory, whole, { minCount });

@@ -7,7 +7,7 @@ import type { KernelSettings } from './kernel/kernel.js';
 import { layOut, type WorkerRegions } from './layout.js';
 import type { CheckedOptions, MiningPlan } from './options.js';
 import type { PartialWork, StoredPlan } from './partial.js';
-import { type Alphabet, alphabetOf, capacityFor, planSteps, type Step, symbolsOfPart } from './plan.js';
+import { type Alphabet, alphabetOf, type Capacity, capacityFor, planSteps, type Step, symbolsOfPart } from './plan.js';
 import { Pool } from './pool.js';
 import { encodeRecord, type RecordFile, type RecordForm, recordTokenBytes } from './records.js';
 import type { Task } from './worker.js';
@@ -117,6 +117,7 @@ function settingsOf(corpus: TokenCorpus, { maxLength, minCount }: CheckedOptions
     symbols: 0,
     tokens: 0,
     scratch: 0,
+    scratchBytes: 0,
     digits: own.digits,
     output: own.output,
     outputEnd: own.outputEnd,
@@ -132,33 +133,25 @@ function fingerprintOf({ shards, dtype, vocabSize, boundary }: TokenCorpus, { ma
 
 /** The steps of a part, those of `stored` if they fit into memory. */
 export async function planCounting(mining: Mining, part: Part, stored: StoredPlan | undefined): Promise<StoredPlan> {
-  const { alphabet, options, totals, workBytes, countsAfter } = mining;
+  const { alphabet, options, totals, countsAfter } = mining;
+  const { keys: capacity } = capacityOf(mining);
+  if (stored?.steps.every((step) => step.keys <= capacity)) return stored;
   const [low, high] = symbolsOfPart(
     Array.from(alphabet.tokens, (token) => totals[token]),
     part,
   );
-  const workKeys = Math.floor(workBytes / alphabet.keyBytes);
-  if (stored !== undefined) {
-    const keys = stored.steps.reduce((max, step) => Math.max(max, step.keys), 0);
-    if (keys + stored.largest * options.workers <= workKeys) return stored;
-  }
-  const capacity = capacityFor(
-    workKeys,
-    options.workers,
-    Array.from(alphabet.tokens.subarray(low, high), (token) => totals[token]),
-  );
   const steps = await planSteps({ ...options, alphabet, capacity, low, high, countsAfter });
-  return { fingerprint: fingerprintOfPart(mining, part), largest: capacity.largest, steps };
+  return { fingerprint: fingerprintOfPart(mining, part), steps };
 }
+
+const capacityOf = ({ alphabet, options, workBytes }: Mining): Capacity =>
+  capacityFor(Math.floor(workBytes / alphabet.keyBytes), options.workers);
 
 export const fingerprintOfPart = ({ fingerprint }: Mining, { part, parts }: Part): string => `${fingerprint}:${part}/${parts}`;
 
 /** What the plan takes. */
-export function describePlan(
-  { tokens, options, alphabet, baseBytes, form }: Mining,
-  { steps, largest }: StoredPlan,
-  finished: number,
-): MiningPlan {
+export function describePlan(mining: Mining, { steps }: StoredPlan, finished: number): MiningPlan {
+  const { tokens, options, alphabet, baseBytes, form } = mining;
   const { workers, kernel, maxLength, minCount } = options;
   const keys = steps.reduce((max, step) => Math.max(max, step.keys), 0);
   const most = steps.reduce((sum, step) => sum + step.keys, 0);
@@ -168,7 +161,7 @@ export function describePlan(
     kernel,
     passes: steps.length,
     finished,
-    peakBytes: baseBytes + (keys + workers * largest) * alphabet.keyBytes,
+    peakBytes: baseBytes + (keys + workers * capacityOf(mining).scratch) * alphabet.keyBytes,
     // Records of n-grams that occur as seldom as they may; those of the step at hand are there twice.
     diskBytes: Math.ceil(((most + keys) / minCount) * (maxLength - 1) * (1 + form.tokenBytes)),
   };
@@ -183,13 +176,14 @@ export async function countSteps(mining: Mining, plan: StoredPlan, partial: Part
     new Uint32Array(buffer, layout.symbols, corpus.vocabSize)[token] = symbol;
     new Uint32Array(buffer, layout.tokens, corpus.vocabSize)[symbol] = token;
   });
-  const scratchBytes = plan.largest * alphabet.keyBytes;
+  const scratchBytes = capacityOf(mining).scratch * alphabet.keyBytes;
   await pool.run((worker) => ({
     kind: 'configure',
     settings: {
       ...settingsOf(corpus, options, layout.workers[worker]),
       ...{ bits: alphabet.bits, keyBytes: alphabet.keyBytes },
-      ...{ symbols: layout.symbols, tokens: layout.tokens, scratch: layout.work + worker * scratchBytes },
+      ...{ symbols: layout.symbols, tokens: layout.tokens },
+      ...{ scratch: layout.work + worker * scratchBytes, scratchBytes },
     },
   }));
   const arena = layout.work + options.workers * scratchBytes;

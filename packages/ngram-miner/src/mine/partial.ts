@@ -18,7 +18,6 @@ const planForm = {
   version: 1,
   schema: z.strictObject({
     fingerprint: z.string(),
-    largest: count,
     steps: z.array(
       z.strictObject({
         headings: z.array(z.strictObject({ length: count, token: count, count })),
@@ -39,8 +38,6 @@ const stepForm = {
 export interface StoredPlan {
   /** Of corpus, options and part. */
   readonly fingerprint: string;
-  /** Keys of the largest bucket. */
-  readonly largest: number;
   readonly steps: readonly Step[];
 }
 

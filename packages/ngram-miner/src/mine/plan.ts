@@ -55,16 +55,17 @@ export function alphabetOf(
 export interface Capacity {
   /** Those of a step. */
   readonly keys: number;
-  /** Those of a bucket; each thread has scratch space for one. */
-  readonly largest: number;
+  /** Those that each thread has scratch space for. */
+  readonly scratch: number;
 }
 
-/** @param workKeys keys that memory holds, scratch space included @param counts of the buckets */
-export function capacityFor(workKeys: number, workers: number, counts: readonly number[]): Capacity {
-  const heavy = Math.floor(workKeys / (workers + 1));
-  const largest = counts.reduce((max, count) => Math.max(max, count), 1);
-  if (largest > heavy) return { keys: heavy, largest: heavy };
-  return { keys: workKeys - workers * largest, largest };
+/** More scratch space than the caches hold makes sorting no faster. */
+const SCRATCH_KEYS = 2 ** 20;
+
+/** @param workKeys keys that memory holds, scratch space included */
+export function capacityFor(workKeys: number, workers: number): Capacity {
+  const scratch = Math.min(SCRATCH_KEYS, Math.floor(workKeys / 8 / workers));
+  return { keys: workKeys - workers * scratch, scratch };
 }
 
 /** The symbols of part `part` (1..parts): parts have about as many keys each, and do not depend on the machine. */
@@ -88,7 +89,8 @@ export interface PlanStepsOptions {
   readonly maxLength: number;
   readonly minCount: number;
   readonly alphabet: Alphabet;
-  readonly capacity: Capacity;
+  /** Keys of a step. */
+  readonly capacity: number;
   readonly low: number;
   readonly high: number;
   /** Counts by token of what follows a prefix. */
@@ -115,7 +117,7 @@ export async function planSteps({ maxLength, minCount, alphabet, capacity, low, 
     for (let symbol = from; symbol < to; symbol++) {
       const token = alphabet.tokens[symbol];
       const count = counts[token];
-      if (count > capacity.largest) {
+      if (count > capacity) {
         close(symbol);
         if (count >= minCount) {
           headings.push({ length: prefix.length + 1, token, count });
@@ -123,7 +125,7 @@ export async function planSteps({ maxLength, minCount, alphabet, capacity, low, 
         }
         start = symbol + 1;
       } else {
-        if (keys + count > capacity.keys) close(symbol);
+        if (keys + count > capacity) close(symbol);
         keys += count;
       }
     }

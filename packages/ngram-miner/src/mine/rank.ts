@@ -8,8 +8,6 @@ export interface RankOptions {
   readonly boundary: number;
   /** S. */
   readonly maxFgrams: number;
-  /** Memory of at least so many bytes, for the columns. */
-  readonly allocate: (bytes: number) => SharedArrayBuffer;
 }
 
 /** Counts below this have their cells in a table. */
@@ -59,21 +57,18 @@ class CellsByCount {
   }
 }
 
-/** @throws {MinerError} MINE_PARTIAL, and what `allocate` throws */
+/** @throws {MinerError} MINE_PARTIAL */
 export async function rankRecords(files: readonly RecordFile[], form: RecordForm, options: RankOptions): Promise<RankedFgrams> {
-  const { maxLength, vocabSize, boundary, maxFgrams, allocate } = options;
+  const { maxLength, vocabSize, boundary, maxFgrams } = options;
   const cells = new CellsByCount(maxLength);
   await eachRecord(files, form, (length, _, count) => {
     if (length > 1) cells.increment(count, length);
   });
   const { total, largest } = cells.accumulate();
   const size = Math.min(total, maxFgrams);
-  const countBytes = largest < 2 ** 32 ? 4 : 8;
-  const buffer = allocate(size * (4 + countBytes + form.tokenBytes));
-  const counts = countBytes === 4 ? new Uint32Array(buffer, 0, size) : new Float64Array(buffer, 0, size);
-  const parents = new Uint32Array(buffer, counts.byteLength, size);
-  const tokensAt = counts.byteLength + parents.byteLength;
-  const tokens = form.tokenBytes === 2 ? new Uint16Array(buffer, tokensAt, size) : new Uint32Array(buffer, tokensAt, size);
+  const counts = largest < 2 ** 32 ? new Uint32Array(size) : new Float64Array(size);
+  const parents = new Uint32Array(size);
+  const tokens = form.tokenBytes === 2 ? new Uint16Array(size) : new Uint32Array(size);
   // Of each length, the node of the n-gram that was met last; what extends it comes right after it. A prefix ranks first, so those within S have theirs.
   const nodes = new Float64Array(maxLength + 1);
   await eachRecord(files, form, (length, token, count) => {

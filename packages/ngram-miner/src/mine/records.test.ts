@@ -67,8 +67,7 @@ describe('records', () => {
       { length: 1, token: 4, count: often },
       { length: 2, token: 2, count: often + 1 },
     ];
-    const allocate = (bytes: number) => new SharedArrayBuffer(bytes);
-    const ranked = await rankRecords([fileOf(records, form)], form, { maxLength: 3, vocabSize: 10, boundary: 0, maxFgrams: 9, allocate });
+    const ranked = await rankRecords([fileOf(records, form)], form, { maxLength: 3, vocabSize: 10, boundary: 0, maxFgrams: 9 });
     expect([...ranked.counts]).toEqual([often + 1, often, 7, 7]);
     expect([...ranked.tokens]).toEqual([2, 4, 9, 1]);
     expect([...ranked.parents]).toEqual([4, 3, 3, 11]);

@@ -21,8 +21,8 @@ let boundary: u32 = 0;
 let symbols: usize = 0;
 /** u32 by symbol: its token. */
 let tokens: usize = 0;
-/** As large as the largest bucket. */
 let scratch: usize = 0;
+let scratchBytes: usize = 0;
 /** 3 × 2048 u32. */
 let digits: usize = 0;
 let output: usize = 0;
@@ -44,7 +44,7 @@ let least: usize = 0;
 const DIGITS: u32 = 2048;
 /** Groups of up to this many keys are sorted by insertion. */
 const FEW: u32 = 16;
-/** Groups of at least this many keys are sorted by digits. */
+/** Groups of at least this many keys are sorted by digits, if they fit into scratch space; else they are first cut into three, as smaller ones are. */
 const MANY: u32 = 1024;
 
 export function configure(
@@ -57,6 +57,7 @@ export function configure(
   symbols_: usize,
   tokens_: usize,
   scratch_: usize,
+  scratchBytes_: usize,
   digits_: usize,
   output_: usize,
   outputEnd_: usize,
@@ -72,6 +73,7 @@ export function configure(
   symbols = symbols_;
   tokens = tokens_;
   scratch = scratch_;
+  scratchBytes = scratchBytes_;
   digits = digits_;
   output = output_;
   outputEnd = outputEnd_;
@@ -238,6 +240,19 @@ function emitGroup<K>(from: usize, to: usize, depth: i32, symbol: u64, sorted: b
   else count<K>(from, to, depth + 1);
 }
 
+/** Emits the n-grams of keys that are in order of the symbol at `depth` and agree above it. */
+function emitGroups<K>(from: usize, to: usize, depth: i32): void {
+  const offset = <u64>depth * bits;
+  while (to - from > least) {
+    const symbol = symbolAt<K>(from, offset);
+    if (symbol == end) return;
+    let next = from + sizeof<K>();
+    while (next < to && symbolAt<K>(next, offset) == symbol) next += sizeof<K>();
+    if (next - from > least) emitGroup<K>(from, next, depth, symbol, false);
+    from = next;
+  }
+}
+
 /** Sorts keys by the symbol at `depth`, one digit after the other, the lowest first. */
 function sortByDigits<K>(from: usize, to: usize, offset: u64): void {
   const mask = ((<u64>1) << digitBits) - 1;
@@ -301,20 +316,12 @@ function median(a: u64, b: u64, c: u64): u64 {
 /** Emits the n-grams of keys that agree above `depth`, in lexicographic order; the keys are put in order on the way. Fewer than the minimum are dropped. */
 function count<K>(from: usize, to: usize, depth: i32): void {
   const offset = <u64>depth * bits;
-  if (to - from >= MANY * sizeof<K>()) {
-    sortByDigits<K>(from, to, offset);
-    let start = from;
-    while (to - start > least) {
-      const symbol = symbolAt<K>(start, offset);
-      if (symbol == end) return;
-      let next = start + sizeof<K>();
-      while (next < to && symbolAt<K>(next, offset) == symbol) next += sizeof<K>();
-      if (next - start > least) emitGroup<K>(start, next, depth, symbol, false);
-      start = next;
-    }
-    return;
-  }
   while (to - from > least) {
+    if (to - from >= MANY * sizeof<K>() && to - from <= scratchBytes) {
+      sortByDigits<K>(from, to, offset);
+      emitGroups<K>(from, to, depth);
+      return;
+    }
     if (to - from <= FEW * sizeof<K>()) {
       sortFew<K>(from, to);
       emitSorted<K>(from, to, depth);

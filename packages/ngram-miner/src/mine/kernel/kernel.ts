@@ -21,8 +21,8 @@ export interface KernelSettings {
   readonly symbols: number;
   /** u32 by symbol: its token. */
   readonly tokens: number;
-  /** As large as the largest bucket. */
   readonly scratch: number;
+  readonly scratchBytes: number;
   /** For `DIGIT_BYTES`. */
   readonly digits: number;
   readonly output: number;
@@ -89,6 +89,7 @@ export function createKernel(memory: WasmMemory | SharedArrayBuffer, flush: () =
         s.symbols,
         s.tokens,
         s.scratch,
+        s.scratchBytes,
         s.digits,
         s.output,
         s.outputEnd,
