@@ -207,6 +207,13 @@ describe('the f-gram set', () => {
     expect(counts.map((_, id) => set.countOf(id))).toEqual(counts);
   });
 
+  it('holds as many f-grams as make vocabulary and set together a power of two', () => {
+    const vocabSize = 2 ** 9;
+    const fgrams = Array.from({ length: 2 ** 18 - vocabSize }, (_, id) => [id >> 9, id % vocabSize]);
+    const set = setOf({ maxLength: 2, vocabSize, boundary: 511, fgrams, counts: fgrams.map(() => 5) });
+    expect(fgrams.findIndex((tokens, id) => set.idOf(tokens) !== id)).toBe(-1);
+  });
+
   it('refuses columns that are no set, and vocabularies beyond its limit', () => {
     const columns = columnsOf({
       maxLength: 3,

@@ -23,9 +23,9 @@ const LOAD = 0.85;
 const MAX_BYTES = 2 ** 32;
 const MAX_VOCABULARY = 2 ** 24;
 
-/** k: every node fits in so many bits. */
+/** k: 2^k homes, the most that there can be, hold every node at the load. */
 function bitsOf(nodes: number): number {
-  return Math.max(6, Math.ceil(Math.log2(nodes)));
+  return Math.max(6, Math.ceil(Math.log2(nodes / LOAD)));
 }
 
 /** @param nodes vocabulary and f-grams together */
