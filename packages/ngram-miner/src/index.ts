@@ -6,7 +6,7 @@ export * from './fgrams/index.js';
 export { openFgrams, publishFgrams } from './fgrams-files.js';
 export { type Matches, type MatchInThreadsOptions, matchInThreads } from './match/match-in-threads.js';
 export type { KernelName } from './mine/kernel/kernel.js';
-export { type MineOptions, mergeParts, mine, minePart, planMining, type SetOptions } from './mine/mine.js';
+export { type MineOptions, mergeParts, mine, minePart, mineRanked, planMining, type SetOptions } from './mine/mine.js';
 export type { Part } from './mine/mining.js';
 export type { CountOptions, MiningPlan, MiningProgress } from './mine/options.js';
 export { type FgramSource, FgramSources } from './sources/fgram-sources.js';

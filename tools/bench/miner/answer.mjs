@@ -1,7 +1,8 @@
 /** Answers of all engines in one form: f-grams in order of rank, each its count in 4 bytes and K tokens in 2, 0xFFFF after its last. */
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, existsSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 
 const peers = createRequire(new URL('../peers/package.json', import.meta.url));
@@ -56,6 +57,30 @@ export function answerOfParquet(parquet, file, maxLength) {
     SELECT ${columns.join(', ')} FROM file('${parquet}', 'Parquet')`);
   session.close();
   rmSync(`${file}.session`, { recursive: true, force: true });
+}
+
+/**
+ * From this repository's columns: an f-gram is its prefix, which comes before it, and one more token.
+ * @param {string} columns folder @param {string} file @param {{ size: number, countBytes: number, maxLength: number, vocabSize: number }} options
+ */
+export function answerOfColumns(columns, file, { size, countBytes, maxLength, vocabSize }) {
+  const read = (/** @type {string} */ name) => readFileSync(path.join(columns, name));
+  const [parents, tokens, counts] = ['parents', 'tokens', 'counts'].map(read);
+  const width = 2 + maxLength;
+  const records = new Uint16Array(size * width).fill(0xffff);
+  for (let id = 0; id < size; id++) {
+    const at = id * width;
+    const count = countBytes === 4 ? counts.readUInt32LE(4 * id) : counts.readDoubleLE(8 * id);
+    const parent = parents.readUInt32LE(4 * id);
+    const from = (parent - vocabSize) * width;
+    let n = 0;
+    if (parent < vocabSize) records[at + 2 + n++] = parent;
+    else for (; n < maxLength && records[from + 2 + n] !== 0xffff; n++) records[at + 2 + n] = records[from + 2 + n];
+    records[at + 2 + n] = tokens.readUInt16LE(2 * id);
+    records[at] = count & 0xffff;
+    records[at + 1] = count >>> 16;
+  }
+  writeFileSync(file, records);
 }
 
 /** IRSTLM's table of all n-grams of the longest length, `ids...<tab>count`: shorter ones are its prefixes, summed up to the document's end. */

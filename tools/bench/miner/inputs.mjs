@@ -14,11 +14,11 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { openFgrams } from '@sconelm/ngram-miner';
+import { mine, openFgrams } from '@sconelm/ngram-miner';
 import { writeAnswer } from './answer.mjs';
 import { CACHE, readTokens } from './corpus.mjs';
 import { gpt2TokenizerJson } from './gpt2.mjs';
-import { mineFgrams } from './mine.mjs';
+import { tokenCorpus } from './mine.mjs';
 import { loBits } from './sql.mjs';
 
 const peers = createRequire(new URL('../peers/package.json', import.meta.url));
@@ -151,7 +151,7 @@ export function heldOut(corpus) {
 export async function minedSet(corpus, size) {
   const maxLength = 5;
   const directory = await kept(corpus, `fgrams-${size}`, (aside) =>
-    mineFgrams(corpus, { maxLength, minCount: 5, maxFgrams: size, directory: aside }),
+    mine(tokenCorpus(corpus), { maxLength, minCount: 5, maxFgrams: size, directory: aside }),
   );
   const set = await openFgrams(directory);
   const answer = await kept(corpus, `answer-${size}`, (aside) => writeAnswer(set, aside));

@@ -11,11 +11,15 @@ import { createInterface } from 'node:readline';
  * @property {Record<string, any>} result what the engine says of its work
  */
 
-/** The child's last word. @param {Record<string, any>} result */
-export function finish(result) {
+/** What this process took so far. */
+export function takenSoFar() {
   const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
-  const taken = { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, wallSeconds: performance.now() / 1e3, peakMB: maxRSS / 1e3, result };
-  process.stdout.write(`\u0001${JSON.stringify(taken)}\n`, () => process.exit(0));
+  return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, wallSeconds: performance.now() / 1e3, peakMB: maxRSS / 1e3 };
+}
+
+/** The child's last word. @param {Record<string, any>} result */
+export function finish(result, taken = takenSoFar()) {
+  process.stdout.write(`\u0001${JSON.stringify({ ...taken, result })}\n`, () => process.exit(0));
 }
 
 /** The child's question. */

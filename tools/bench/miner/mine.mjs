@@ -1,8 +1,4 @@
 /** This repository's miner on a corpus of shards. */
-import { mine } from '@sconelm/ngram-miner';
 
-/**
- * @param {import('./corpus.mjs').Corpus} corpus
- * @param {{ maxLength: number, minCount: number, maxFgrams: number, directory: string }} options
- */
-export const mineFgrams = (corpus, options) => mine({ ...corpus, dtype: 'u16', blockBytes: 2 ** 20 }, options);
+/** @param {import('./corpus.mjs').Corpus} corpus @returns {import('@sconelm/ngram-miner').TokenCorpus} */
+export const tokenCorpus = ({ shards, vocabSize, boundary }) => ({ shards, dtype: 'u16', blockBytes: 1 << 20, vocabSize, boundary });

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { answerOfGoogleTable, answerOfParquet, hashAnswer } from './answer.mjs';
+import { answerOfColumns, answerOfGoogleTable, answerOfParquet, hashAnswer } from './answer.mjs';
 import { CACHE, openCorpus, parseTokens, quickstartCorpus } from './corpus.mjs';
 import { duckdbKeys, fgramsJson, gpt2Json, heldOut, minedSet, nativeKeys, sampleText, wordsText } from './inputs.mjs';
 import { runMeasured } from './measured.mjs';
@@ -50,7 +50,17 @@ const mining = (name, limit, { maxLength = 5, peers, rounds }) => ({
     const hashed = async () => ({ ...(await hashAnswer(answer, maxLength)), tokens: corpus.tokens });
     /** @type {Record<string, () => Promise<Run>>} */
     const all = {
-      scone: async () => ({ command: node('scone-mine.mjs'), spec: { corpus, ...options, answer, scratch }, answer: hashed }),
+      scone: async () => {
+        const columns = path.join(scratch, 'fgrams');
+        return {
+          command: node('scone-mine.mjs'),
+          spec: { corpus, ...options, columns },
+          answer: async ({ size, countBytes, passes, publishCpuSeconds }) => {
+            answerOfColumns(columns, answer, { size, countBytes, maxLength, vocabSize: corpus.vocabSize });
+            return { ...(await hashed()), passes, publishCpuSeconds };
+          },
+        };
+      },
       clickhouse: async () => ({
         command: node('../peers/clickhouse-mine.mjs'),
         spec: { keys: await nativeKeys(corpus, maxLength), answer, ...options },

@@ -5,6 +5,7 @@ import { publishDirectory, readManifest, withArtifactErrors, writeManifest } fro
 import { z } from 'zod';
 import { MinerError } from '../errors.js';
 import type { FgramSet } from '../fgrams/fgram-set.js';
+import type { RankedFgrams } from '../fgrams/ranked.js';
 import { openFgrams, publishFgrams } from '../fgrams-files.js';
 import type { TokenCorpus } from '../tokens/corpus.js';
 import { collectGarbage } from './collect-garbage.js';
@@ -32,12 +33,23 @@ export interface MineOptions extends CountOptions, SetOptions {}
  * @throws {MinerError} MINE_OPTION, MINE_MEMORY, MINE_PARTIAL, SHARDS_INVALID, DATASET_CORRUPT; {ArtifactError} ARTIFACT_LOCKED and errors of the disk
  */
 export async function mine(corpus: TokenCorpus, options: MineOptions): Promise<FgramSet> {
+  await withRanked(corpus, options, (ranked) => publishRanked(ranked, options));
+  return openFgrams(options.directory);
+}
+
+/** The f-grams of `mine` in order of rank, for those who keep them in a form of their own; DIRECTORY.partial is all that is written. @throws as `mine` */
+export function mineRanked(corpus: TokenCorpus, options: Omit<MineOptions, 'extend'>): Promise<RankedFgrams> {
+  return withRanked(corpus, options, async (ranked) => ranked);
+}
+
+/** @param use what is done before the unfinished work is no longer needed */
+async function withRanked<T>(corpus: TokenCorpus, options: MineOptions, use: (ranked: RankedFgrams) => Promise<T>): Promise<T> {
   expectSize(options.maxFgrams);
   await using partial = await PartialWork.open(options.directory);
   const { files } = await count(corpus, checkOptions(corpus, options), WHOLE, partial);
-  await rankAndPublish(files, corpus, options);
+  const result = await use(await rank(files, corpus, options));
   await partial.remove();
-  return openFgrams(options.directory);
+  return result;
 }
 
 /** What `mine` will take. Reads the corpus once. */
@@ -104,7 +116,8 @@ export async function mergeParts(folders: readonly string[], options: SetOptions
   for (let part = 1; part <= Math.max(first.parts, parts.length); part++)
     if (parts[part - 1]?.part !== part) throw wrong(`part ${part} of ${first.parts} is missing, or another one is there twice`);
   const files = parts.flatMap(({ folder, files: own }) => own.map(({ name, ...rest }) => ({ path: path.join(folder, name), ...rest })));
-  await rankAndPublish(files, first, { ...options, maxLength: first.maxLength, minCount: first.minCount });
+  const whole = { ...options, maxLength: first.maxLength, minCount: first.minCount };
+  await publishRanked(await rank(files, first, whole), whole);
   return openFgrams(options.directory);
 }
 
@@ -135,17 +148,24 @@ async function countInThreads(corpus: TokenCorpus, options: CheckedOptions, part
   return { files: await countSteps(mining, plan, partial), fingerprint: mining.fingerprint };
 }
 
-async function rankAndPublish(
+async function rank(
   files: readonly RecordFile[],
   corpus: Pick<TokenCorpus, 'vocabSize' | 'boundary'>,
-  options: SetOptions & Pick<CountOptions, 'maxLength' | 'minCount' | 'onProgress'>,
-): Promise<void> {
-  const { maxLength, minCount, maxFgrams, directory, extend, onProgress } = options;
+  options: Pick<SetOptions, 'maxFgrams'> & Pick<CountOptions, 'maxLength' | 'minCount' | 'onProgress'>,
+): Promise<RankedFgrams> {
+  const { maxLength, minCount, maxFgrams, onProgress } = options;
   const { vocabSize, boundary } = corpus;
   const form = { minCount, tokenBytes: recordTokenBytes(vocabSize) };
   onProgress?.({ stage: 'ranking', done: 0, total: 1 });
   const ranked = await rankRecords(files, form, { maxLength, vocabSize, boundary, maxFgrams });
   onProgress?.({ stage: 'ranking', done: 1, total: 1 });
+  return ranked;
+}
+
+async function publishRanked(
+  ranked: RankedFgrams,
+  { directory, extend, minCount }: SetOptions & Pick<CountOptions, 'minCount'>,
+): Promise<void> {
   const whole = extend === undefined ? ranked : extendFgrams(await openFgrams(extend), ranked);
   await publishFgrams(directory, whole, { minCount });
 }
