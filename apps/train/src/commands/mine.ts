@@ -96,8 +96,8 @@ function reporting(progress: Progress): Pick<CountOptions, 'onPlan' | 'onProgres
   return {
     onPlan: (plan) => progress.note(planText(plan)),
     onProgress: ({ stage, done, total }) => {
-      if (stage === 'ranking') progress.note('ranking');
-      else progress.update(stage, { done, total, unit: 'tokens' });
+      if (stage !== 'ranking') progress.update(stage, { done, total, unit: 'tokens' });
+      else if (done === 0) progress.note('ranking');
     },
   };
 }
@@ -105,7 +105,7 @@ function reporting(progress: Progress): Pick<CountOptions, 'onPlan' | 'onProgres
 function planText({ tokens, passes, finished, workers, peakBytes, diskBytes }: MiningPlan): string {
   const left = finished === 0 ? '' : ` (${finished} are done)`;
   const size = (bytes: number) => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`;
-  return `${tokens.toLocaleString('en')} tokens in ${passes} passes${left} with ${workers} workers: at most ${size(peakBytes)} of memory and ${size(diskBytes)} of disk`;
+  return `${tokens.toLocaleString('en')} tokens in ${passes} ${passes === 1 ? 'pass' : 'passes'}${left} with ${workers} workers: at most ${size(peakBytes)} of memory and ${size(diskBytes)} of disk`;
 }
 
 function topOf(set: FgramSet, tokenizer: { decode(tokens: ArrayLike<number>): string }) {

@@ -2,7 +2,7 @@
  * Unfinished work in DIRECTORY.partial: plan.json says what the steps are, and each finished one has a file of records and a manifest that is written last.
  * The same command goes on after the last finished step.
  */
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { acquireLock, type Lock, MissingArtifactError, publishFile, readManifest, writeManifest } from '@sconelm/artifact';
@@ -118,6 +118,8 @@ export class PartialWork implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lock.release();
+    // Where work never began, nothing stays.
+    if ((await readdir(this.directory).catch(() => ['gone'])).length === 0) await rmdir(this.directory);
   }
 
   #file(name: string): string {
