@@ -45,11 +45,13 @@ export function mineRanked(corpus: TokenCorpus, options: Omit<MineOptions, 'exte
 /** @param use what is done before the unfinished work is no longer needed */
 async function withRanked<T>(corpus: TokenCorpus, options: MineOptions, use: (ranked: RankedFgrams) => Promise<T>): Promise<T> {
   expectSize(options.maxFgrams);
-  await using partial = await PartialWork.open(options.directory);
-  const { files } = await count(corpus, checkOptions(corpus, options), WHOLE, partial);
-  const result = await use(await rank(files, corpus, options));
-  await partial.remove();
-  return result;
+  return withArtifactErrors(options.directory, async () => {
+    await using partial = await PartialWork.open(options.directory);
+    const { files } = await count(corpus, checkOptions(corpus, options), WHOLE, partial);
+    const result = await use(await rank(files, corpus, options));
+    await partial.remove();
+    return result;
+  });
 }
 
 /** What `mine` will take. Reads the corpus once. */

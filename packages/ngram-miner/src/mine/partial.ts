@@ -2,7 +2,7 @@
  * Unfinished work in DIRECTORY.partial: plan.json says what the steps are, and each finished one has a file of records and a manifest that is written last.
  * The same command goes on after the last finished step.
  */
-import { mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
+import { open, readdir, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { acquireLock, type Lock, MissingArtifactError, publishFile, readManifest, writeManifest } from '@sconelm/artifact';
@@ -53,7 +53,6 @@ export class PartialWork implements AsyncDisposable {
   /** @throws {LockedArtifactError} where another process mines to the same place */
   static async open(target: string): Promise<PartialWork> {
     const directory = `${path.resolve(target)}.partial`;
-    await mkdir(directory, { recursive: true });
     return new PartialWork(directory, await acquireLock(path.join(directory, 'lock')));
   }
 
