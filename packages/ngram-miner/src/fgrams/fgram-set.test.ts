@@ -229,6 +229,9 @@ describe('the f-gram set', () => {
     expect(encode({ parents: Uint32Array.from([1, 4]) })).toThrow(expect.objectContaining({ code: 'FGRAMS_CORRUPT' }));
     expect(encode({ tokens: Uint32Array.from([2, 3]) })).toThrow(expect.objectContaining({ code: 'FGRAMS_CORRUPT' }));
     expect(encode({ maxLength: 2 })).toThrow(expect.objectContaining({ code: 'FGRAMS_CORRUPT' }));
+    const twice = { parents: Uint32Array.from([1, 1]), tokens: Uint32Array.from([2, 2]) };
+    expect(encode(twice)).toThrow('f-gram 1 is f-gram 0 again');
+    expect(encode({ ...twice, vocabSize: 2 ** 24 })).toThrow('f-gram 1 is f-gram 0 again');
     expect(encode({ vocabSize: 2 ** 24 + 1 })).toThrow(expect.objectContaining({ code: 'FGRAMS_LIMIT' }));
   });
 });

@@ -29,7 +29,7 @@ export class FgramSet {
     this.manifest = manifest;
     this.bytes = bytes;
     const { words, runs } = sectionsIn(bytes, manifest);
-    this.#table = new SlotTable(words, manifest.vocabSize + manifest.size, manifest.table);
+    this.#table = new SlotTable(words, manifest, manifest.table);
     this.#runs = runs;
   }
 
@@ -88,8 +88,11 @@ export class FgramSet {
     if (tokens.length < 2 || tokens.length > this.maxLength) return -1;
     let node = tokens[0];
     if (!(node < this.vocabSize)) return -1;
-    for (let t = 1; t < tokens.length && node >= 0; t++) node = tokens[t] < this.vocabSize ? this.#table.find(node, tokens[t]) : -1;
-    return Math.max(-1, node - this.vocabSize);
+    for (let t = 1; t < tokens.length; t++) {
+      node = tokens[t] < this.vocabSize ? this.#table.find(node, tokens[t]) : 0;
+      if (node === 0) return -1;
+    }
+    return node - this.vocabSize;
   }
 
   /** The longest f-gram that ends at each token. */

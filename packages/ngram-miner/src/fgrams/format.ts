@@ -15,7 +15,7 @@ const BLOCK = 2 ** 20;
 /** What fgrams.json is, for readManifest and writeManifest. */
 export const fgramsForm = {
   kind: 'scone-fgrams',
-  version: 2,
+  version: 3,
   schema: z.strictObject({
     /** S. */
     size: z.int().nonnegative(),
@@ -35,8 +35,10 @@ export const fgramsForm = {
     /** Runs of equal counts. */
     runs: z.int().nonnegative(),
     table: z.strictObject({
-      slotBytes: z.literal([6, 8]),
-      multiplier: z.int().min(16).max(64),
+      homes: z
+        .int()
+        .positive()
+        .max(2 ** 29),
       seed: z.int().nonnegative(),
     }),
     /** CRC-32 of each MiB of fgrams.bin. */
@@ -49,8 +51,8 @@ export type FgramManifest = z.infer<typeof fgramsForm.schema>;
 const slotsAt = (runs: number): number => runs * 12;
 
 /** Bytes of fgrams.bin. */
-export function fileBytes({ size, vocabSize, runs, table }: FgramManifest): number {
-  return slotsAt(runs) + tableBytes(vocabSize + size, table);
+export function fileBytes(manifest: FgramManifest): number {
+  return slotsAt(manifest.runs) + tableBytes(manifest, manifest.table);
 }
 
 /**
@@ -108,10 +110,10 @@ function blockSums(bytes: Uint8Array): number[] {
 }
 
 /** Views of a file's sections. @param bytes of fileBytes(manifest) bytes, from a multiple of eight on */
-export function sectionsIn(bytes: Uint8Array, { runs }: FgramManifest): { readonly words: Uint16Array; readonly runs: CountRuns } {
+export function sectionsIn(bytes: Uint8Array, { runs }: FgramManifest): { readonly words: Int32Array; readonly runs: CountRuns } {
   const { buffer, byteOffset } = bytes;
   return {
-    words: new Uint16Array(buffer, byteOffset + slotsAt(runs), (bytes.length - slotsAt(runs)) / 2),
+    words: new Int32Array(buffer, byteOffset + slotsAt(runs), (bytes.length - slotsAt(runs)) / 4),
     runs: { counts: new Float64Array(buffer, byteOffset, runs), firsts: new Uint32Array(buffer, byteOffset + runs * 8, runs) },
   };
 }
