@@ -54,6 +54,8 @@ export class SlotTable {
   /** Homes per hash. */
   readonly #scale: number;
   readonly #seed: number;
+  /** What `find` looks up. */
+  readonly #pair = new Uint32Array(2);
 
   /** @param words of tableBytes(of, shape) bytes */
   constructor(words: Int32Array, of: TableSize, { homes, seed }: TableShape) {
@@ -89,20 +91,8 @@ export class SlotTable {
 
   /** The node that `token` leads to from `parent`; 0 where none. */
   find(parent: number, token: number): number {
-    return this.#find(parent, token, this.#hash(token));
-  }
-
-  #find(parent: number, token: number, hash: number): number {
-    const words = this.#words;
-    const step = this.#step;
-    const key = this.#keyOf(parent, token);
-    const rest = this.#restOf(token);
-    for (let at = this.#homeOf(parent, hash) * step; at < words.length; at += step) {
-      const child = words[at + 1];
-      if (words[at] === key && words[at + step - 1] >>> this.#shift === rest) return child & this.#mask;
-      if (child === 0) break;
-    }
-    return 0;
+    this.#pair[0] = parent;
+    return this.advance(this.#pair, 1, token) === 2 ? this.#pair[1] : 0;
   }
 
   /**
@@ -112,18 +102,33 @@ export class SlotTable {
    * @returns how many there are now
    */
   advance(nodes: Uint32Array, limit: number, token: number): number {
+    // No look-up waits for the one before: the fewer instructions each has, the more of them a processor runs ahead into while memory is on its way.
+    const words = this.#words;
+    const step = this.#step;
+    const shift = this.#shift;
+    const mask = this.#mask;
     const hash = this.#hash(token);
+    const low = this.#keyOf(0, token);
+    const rest = this.#restOf(token);
     let node = token;
-    let n = 0;
-    for (; n < limit; n++) {
-      // No look-up waits for the one before: processors run ahead into the next while this one's memory is on its way.
-      const next = this.#find(nodes[n], token, hash);
+    for (let n = 0; n < limit; n++) {
+      const parent = nodes[n];
+      const key = parent | low;
+      let next = 0;
+      for (let at = this.#homeOf(parent, hash) * step; at < words.length; at += step) {
+        const child = words[at + 1];
+        if (words[at] === key && words[at + step - 1] >>> shift === rest) {
+          next = child & mask;
+          break;
+        }
+        if (child === 0) break;
+      }
       nodes[n] = node;
       if (next === 0) return n + 1;
       node = next;
     }
-    nodes[n] = node;
-    return n + 1;
+    nodes[limit] = node;
+    return limit + 1;
   }
 
   /** Calls `visit` with each used slot's number and child, in order of slots. */
