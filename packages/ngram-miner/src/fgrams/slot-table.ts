@@ -117,7 +117,7 @@ export class SlotTable {
       let next = 0;
       for (let at = this.#homeOf(parent, hash) * step; at < words.length; at += step) {
         const child = words[at + 1];
-        if (words[at] === key && words[at + step - 1] >>> shift === rest) {
+        if (words[at] === key && (step === 2 ? child : words[at + 2]) >>> shift === rest) {
           next = child & mask;
           break;
         }
