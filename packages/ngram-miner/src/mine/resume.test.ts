@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -58,32 +58,29 @@ describe('mining', () => {
     const code = `import { mine } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
       await mine(${JSON.stringify(corpus)}, ${JSON.stringify({ ...small, directory })});`;
     let before = 0;
-    for (let kill = 0; kill < 3; kill++) {
+    let kills = 0;
+    // A quick machine may come to the end before the third kill.
+    for (; kills < 3 && !existsSync(directory); kills++) {
       const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' });
       const ended = once(child, 'exit');
-      // Until one more step is finished at least, then a while.
-      const done = () => readdirSync(`${directory}.partial`).filter((name) => /^step-\d+\.json$/.test(name)).length;
-      for (;;) {
-        await setTimeout(20);
-        try {
-          if (done() > before) break;
-        } catch {
-          // The folder is not yet there.
-        }
-        if (child.exitCode !== null) throw new Error('it ended before it was killed');
-      }
-      await setTimeout(Math.random() * 40);
+      // Until one more step is finished at least.
+      const done = () =>
+        (existsSync(`${directory}.partial`) ? readdirSync(`${directory}.partial`) : []).filter((name) => /^step-\d+\.json$/.test(name))
+          .length;
+      while (done() <= before && child.exitCode === null) await setTimeout(2);
       child.kill('SIGKILL');
       await ended;
+      if (existsSync(directory)) break;
       expect(done()).toBeGreaterThan(before);
       before = done();
     }
+    expect(kills).toBeGreaterThan(0);
     let finished = 0;
     const onPlan = (plan: { finished: number }) => {
       finished = plan.finished;
     };
     await mine(corpus, { ...small, directory, onPlan });
-    expect(finished).toBe(before);
+    if (kills === 3) expect(finished).toBe(before);
     expect(bytesOf(directory).equals(bytesOf(at('whole')))).toBe(true);
     expect(readdirSync(folder).filter((name) => name.includes('killed'))).toEqual(['killed']);
   });
