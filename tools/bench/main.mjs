@@ -61,7 +61,7 @@ for (const name of chosen === undefined ? AREAS : [chosen]) {
     ...(tokens && { tokens }),
   };
   const measured = await area.measure({ ...choice, say: (line) => process.stderr.write(`${line}\n`) });
-  const own = rowsOf(name, area.engine, measured.measurements);
+  const own = rowsOf(name, [area.engine].flat(), measured.measurements);
   adapter ??= measured.adapter ?? null;
   rows.push(...own);
   if (!values.json) process.stdout.write(`${name}\n${formatRows(own)}\n`);

@@ -27,7 +27,7 @@
  */
 /**
  * @typedef {object} Area what `tools/bench/AREA/suite.mjs` exports as `area`
- * @property {string} engine ours
+ * @property {string | readonly string[]} engine ours; an area may compare several
  * @property {readonly string[]} engines all of them
  * @property {readonly string[]} cases
  * @property {(choice: Choice) => Promise<{ adapter?: string | undefined, measurements: readonly Measurement[] }>} measure
@@ -44,8 +44,19 @@
 /** How many times as good `ours` is. @param {number} ours @param {number} theirs @param {string} unit */
 export const advantage = (ours, theirs, unit) => (unit.endsWith('/s') ? ours / theirs : theirs / ours);
 
-/** One row per case and peer. @param {string} area @param {string} engine ours @param {readonly Measurement[]} measurements @returns {Row[]} */
-export function rowsOf(area, engine, measurements) {
+/** One row per case, engine of ours and peer. @param {string} area @param {readonly string[]} engines ours @param {readonly Measurement[]} measurements @returns {Row[]} */
+export function rowsOf(area, engines, measurements) {
+  return engines.flatMap((engine) =>
+    rowsOfEngine(
+      area,
+      engine,
+      measurements.filter((one) => one.engine === engine || !engines.includes(one.engine)),
+    ),
+  );
+}
+
+/** @param {string} area @param {string} engine ours @param {readonly Measurement[]} measurements @returns {Row[]} */
+function rowsOfEngine(area, engine, measurements) {
   const cases = [...new Set(measurements.map((one) => one.case))];
   return cases.flatMap((name) => {
     const all = measurements.filter((one) => one.case === name);
@@ -78,8 +89,19 @@ function remarks(...measurements) {
 
 const figure = (/** @type {number} */ x) => (x < 10 ? x.toFixed(2) : x.toFixed(0));
 
-/** A table of cases and engines; in brackets, our advantage over the peer. @param {readonly Row[]} rows */
+/** A table of cases and engines for each engine of ours; in brackets, its advantage over the peer. @param {readonly Row[]} rows */
 export function formatRows(rows) {
+  const engines = [...new Set(rows.map(({ engine }) => engine))];
+  const notes = new Set(rows.flatMap((row) => (row.note === undefined ? [] : [`${row.disagrees ? '! ' : ''}${row.case}, ${row.note}`])));
+  const tables = engines.map((engine) =>
+    tableOf(rows.filter((row) => row.engine === engine && (engines.length === 1 || row.median !== null))),
+  );
+  return `${tables.join('\n')}${notes.size === 0 ? '' : `\n${[...notes].join('\n')}\n`}`;
+}
+
+/** @param {readonly Row[]} rows of one engine of ours */
+function tableOf(rows) {
+  if (rows.length === 0) return '';
   const [{ engine }] = rows;
   const peers = [...new Set(rows.flatMap(({ peer }) => peer ?? []))];
   const cases = [...new Set(rows.map((row) => row.case))];
@@ -96,6 +118,5 @@ export function formatRows(rows) {
   const table = [['case', 'unit', engine, ...peers], ...lines];
   const widths = table[0].map((_, column) => Math.max(...table.map((line) => line[column].length)));
   const text = table.map((line) => line.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '));
-  const notes = new Set(rows.flatMap((row) => (row.note === undefined ? [] : [`${row.disagrees ? '! ' : ''}${row.case}, ${row.note}`])));
-  return `${text.join('\n')}\n${notes.size === 0 ? '' : `\n${[...notes].join('\n')}\n`}`;
+  return `${text.join('\n')}\n`;
 }
