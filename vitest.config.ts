@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tools/**/*.test.ts', 'e2e/**/*.test.ts'],
     reporters: ['default', new ClosingLine()],
+    setupFiles: ['tools/property-seed.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 240_000,

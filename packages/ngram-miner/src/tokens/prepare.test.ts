@@ -128,7 +128,10 @@ describe('prepareDataset', () => {
             heldoutShare: 1 / period,
             unitBytes: 200,
           });
-          if (kept.train.length === 0) return await expect(work).rejects.toMatchObject({ code: 'TEXT_EMPTY' });
+          if (kept.train.length === 0) {
+            await expect(work).rejects.toMatchObject({ code: 'TEXT_EMPTY' });
+            return;
+          }
           const { duplicates, heldoutInTraining } = await work;
           const data = await openDataset(at('data'));
           for (const split of ['train', 'heldout'] as const) expect([...(await data[split].load())]).toEqual(encoded(kept[split]));
