@@ -67,7 +67,9 @@ function logTicks(low: number, high: number, count: number): number[] {
 function scaleOf({ scale: kind = 'linear', from }: Axis, values: readonly number[], [start, end]: readonly [number, number]): Scale {
   let low = from ?? values.reduce((least, value) => Math.min(least, value), Infinity);
   let high = values.reduce((most, value) => Math.max(most, value), low);
-  if (high === low) [low, high] = kind === 'log' ? [low / 2, high * 2] : from === undefined ? [low - 1, high + 1] : [low, low + 1];
+  // So close that rounding would decide where they are drawn: as if they were equal.
+  if (high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high)))
+    [low, high] = kind === 'log' ? [low / 2, high * 2] : from === undefined ? [low - 1, high + 1] : [low, low + 1];
   const at = kind === 'log' ? Math.log10 : (value: number) => value;
   const pixels = (value: number) => (start + ((at(value) - at(low)) / (at(high) - at(low))) * (end - start)).toFixed(1);
   return Object.assign(pixels, { ticks: kind === 'log' ? logTicks(low, high, 7) : linearTicks(low, high, 5) });
