@@ -18,6 +18,7 @@ export type StoreErrorCode =
   | 'STORE_SCHEME'
   | 'STORE_ARGUMENT'
   | 'STORE_READ_ONLY'
+  | 'STORE_PACKAGE_MISSING'
   | 'STORE_CLOSED';
 
 /** The base of every error of this package. */

@@ -11,8 +11,6 @@ import { StoreError } from '../errors.js';
 import type { StoreDescription } from '../manifest.js';
 import { CHECKSUMS_NAME, MANIFEST_NAME, shardName } from './folder-form.js';
 
-export const descriptionHead = { kind: 'sconelm-store-unfinished', version: 2 };
-
 export interface FileLayout {
   readonly directory: string;
   readonly partial: string;
@@ -58,7 +56,7 @@ export function shardFiles(directory: string, { rows, shardRows }: Pick<StoreDes
  */
 export async function expectStoreOrNothing({ directory }: FileLayout): Promise<void> {
   const isOurs = (name: string) =>
-    /^rows(-\d+)?\.bin$/.test(name) || name === CHECKSUMS_NAME || name.replace(/^\./, '').startsWith(MANIFEST_NAME);
+    /^rows(-\d+)?\.bin$|^rows\.mdb(-lock)?$/.test(name) || name === CHECKSUMS_NAME || name.replace(/^\./, '').startsWith(MANIFEST_NAME);
   const alien = (await namesIn(directory)).find((name) => !isOurs(name));
   if (alien === undefined) return;
   throw new StoreError('STORE_OCCUPIED', `${directory} is no store: it holds ${alien}`, 'Choose another folder for the store.');

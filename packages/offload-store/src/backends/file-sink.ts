@@ -1,15 +1,15 @@
 /** Filling a file store: rows to their place in the data files, synced, then journalled; so a journal never speaks of a row that is not there. */
 import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Lock, promoteDirectory, publishBytes, removeDirectory, writeManifest } from '@sconelm/artifact';
+import type { Lock } from '@sconelm/artifact';
 import type { RowRange, RowSink } from '../backend.js';
 import { CorruptStoreError, withStoreErrors } from '../errors.js';
 import type { StoreDescription, StoreManifest } from '../manifest.js';
 import { rowBytesOf } from '../row-dtype.js';
 import { runLength } from '../row-order.js';
 import { RowSet } from '../row-set.js';
+import { publishFolder } from './file-folder.js';
 import { type FileLayout, shardFiles } from './file-layout.js';
-import { CHECKSUMS_NAME, MANIFEST_NAME, manifestHead } from './folder-form.js';
+import { manifestHead } from './folder-form.js';
 import { Journal } from './journal.js';
 
 /** @param lock of the range; the sink releases it */
@@ -112,15 +112,9 @@ class FileSink implements RowSink {
   }
 
   publish(manifest: StoreManifest, checksums: Uint32Array): Promise<void> {
-    const { directory, partial, partialDirectory } = this.#layout;
-    return withStoreErrors(directory, async () => {
-      const bytes = new Uint8Array(checksums.buffer, checksums.byteOffset, checksums.byteLength);
-      await publishBytes(join(partialDirectory, CHECKSUMS_NAME), bytes);
-      await writeManifest(join(partialDirectory, MANIFEST_NAME), { ...manifestHead, ...manifest });
-      await this.#closeFiles();
-      await promoteDirectory(partialDirectory, directory);
-      await removeDirectory(partial);
-    });
+    return withStoreErrors(this.#layout.directory, () =>
+      publishFolder(this.#layout, { manifest: { ...manifestHead, ...manifest }, checksums, close: () => this.#closeFiles() }),
+    );
   }
 
   async #closeFiles(): Promise<void> {
