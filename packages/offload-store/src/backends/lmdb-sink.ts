@@ -47,7 +47,8 @@ class LmdbSink implements RowSink {
   async writeRows(ids: Uint32Array, rows: Uint8Array): Promise<void> {
     const rowBytes = this.#rowBytes;
     try {
-      await this.#database.transaction(() => {
+      // One transaction, but not `transaction()`: that calls back while it holds LMDB's lock, for which another sink of this process may be waiting.
+      await this.#database.batch(() => {
         ids.forEach((id, i) => {
           this.#database.put(id, rows.subarray(i * rowBytes, (i + 1) * rowBytes));
         });
