@@ -24,11 +24,31 @@ const tokens = Int32Array.from({ length: 400 }, (_, i) => (i * i * 7 + i) % 61);
 const lengths = Uint8Array.from({ length: 400 }, (_, i) => 1 + (i % 3));
 let run = 0;
 
-async function train(options: { steps: number; seed?: number; stopAt?: number; directory?: string }) {
-  const { steps, seed = 1, stopAt = Infinity, directory = join(folder, `run ${run++}`) } = options;
+/** Every pair of tokens is an f-gram. */
+const pairs = () => {
+  let before = -1;
+  return {
+    length: 2,
+    push: (token: number) => {
+      const id = before < 0 ? -1 : before * 64 + token;
+      before = token;
+      return id;
+    },
+    reset: () => {
+      before = -1;
+    },
+  };
+};
+const withRows: ModelConfig = { decoder, fgram: { ...config.fgram!, maxLength: 2, residualRows: 3000 } };
+
+async function train(options: { steps: number; seed?: number; stopAt?: number; directory?: string; model?: ModelConfig }) {
+  const { steps, seed = 1, stopAt = Infinity, directory = join(folder, `run ${run++}`), model: ofRun = config } = options;
   const abort = new AbortController();
-  const model = createModel(device, config, { seed });
-  const windows = new Windows(tokens, lengths, { T: 16, seed });
+  const model = createModel(device, ofRun, { seed });
+  const windows =
+    ofRun === withRows
+      ? new Windows(tokens, new Uint8Array(400).fill(2), { T: 16, seed, fgramDropout: 0.3, matcher: pairs() })
+      : new Windows(tokens, lengths, { T: 16, seed });
   const onProgress = ({ step }: { step: number }) => {
     if (step >= stopAt) abort.abort(new Error('stopped'));
   };
@@ -41,7 +61,7 @@ async function train(options: { steps: number; seed?: number; stopAt?: number; d
     if (stopAt === Infinity) throw error;
     return undefined;
   });
-  return { directory, result, parameters: await model.variables.flat.read() };
+  return { directory, result, parameters: await Promise.all(model.variables.map((variable) => variable.read())) };
 }
 
 describe('training', () => {
@@ -51,11 +71,14 @@ describe('training', () => {
     expect(c.parameters).not.toEqual(a.parameters);
   });
 
-  it('interrupted and resumed, equals a run that was not interrupted', async () => {
-    const whole = await train({ steps: 40 });
-    const stopped = await train({ steps: 40, stopAt: 20 });
+  it.each([
+    ['of an f-gram model', config],
+    ['with residual rows and dropout of f-grams', withRows],
+  ])('%s, interrupted and resumed, equals a run that was not interrupted', async (_, model) => {
+    const whole = await train({ steps: 40, model });
+    const stopped = await train({ steps: 40, stopAt: 20, model });
     expect(stopped.result).toBeUndefined();
-    const resumed = await train({ steps: 40, directory: stopped.directory });
+    const resumed = await train({ steps: 40, directory: stopped.directory, model });
     expect(resumed.parameters).toEqual(whole.parameters);
     const curve = (result: typeof whole.result) => result?.metrics.map(({ seconds: _, ...rest }) => rest);
     expect(curve(resumed.result)).toEqual(curve(whole.result));
@@ -71,6 +94,26 @@ describe('training', () => {
       directory: join(folder, 'overfit'),
     });
     expect(metrics.at(-1)?.loss).toBeLessThan(0.05);
+  });
+
+  it('changes the residual rows of f-grams that it saw, and no others', async () => {
+    const { parameters } = await train({ steps: 5, model: withRows });
+    const rows = parameters.at(-1)!;
+    expect(rows.length).toBe(3000 * 32);
+    const seen = new Set(Array.from(tokens, (token, i) => (i === 0 ? -1 : tokens[i - 1] * 64 + token)));
+    const changed = new Set(Array.from(rows.keys()).flatMap((i) => (rows[i] === 0 ? [] : [Math.floor(i / 32)])));
+    expect(changed.size).toBeGreaterThan(10);
+    for (const id of changed) expect(seen).toContain(id);
+  });
+
+  it('leaves out f-grams with the probability of their dropout, others at other steps', () => {
+    const windows = new Windows(tokens, new Uint8Array(400).fill(2), { T: 16, seed: 1, fgramDropout: 0.25 });
+    const [a, again, b] = [windows.batch(3, 16), windows.batch(3, 16), windows.batch(4, 16)];
+    expect(again).toEqual(a);
+    expect(b.lengths).not.toEqual(a.lengths);
+    const dropped = a.lengths.filter((length) => length === 1).length / a.lengths.length;
+    expect(dropped).toBeGreaterThan(0.15);
+    expect(dropped).toBeLessThan(0.35);
   });
 
   it('refuses a corpus shorter than one sequence', () => {

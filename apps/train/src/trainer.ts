@@ -11,10 +11,23 @@ import {
   fgramRows,
   listCheckpoints,
   type Model,
+  type ModelConfig,
   publishCheckpoint,
+  RowAdam,
+  residualOf,
   runPaths,
 } from '@sconelm/fgram-model';
-import { AdamW, cosineSchedule, type Device, grad, type HostTensor, hostTensor, type Program, type Tensor } from '@sconelm/tensor-webgpu';
+import {
+  AdamW,
+  cosineSchedule,
+  type Device,
+  grad,
+  type HostTensor,
+  hostTensor,
+  type Program,
+  type Tensor,
+  type Variable,
+} from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { TrainError } from './errors.js';
 import { type Metrics, MetricsLog } from './run/metrics.js';
@@ -64,22 +77,24 @@ function isDecayed(name: string, rank: number): boolean {
 /** @throws {TrainError} TRAIN_LOSS_NAN; {ArtifactError}: another process trains here; the signal's reason when aborted, with a checkpoint written */
 export async function trainModel(device: Device, model: Model, windows: Windows, options: TrainOptions): Promise<TrainResult> {
   const { training, directory, checkpointSeconds = 60, signal, onProgress } = options;
-  const { variables, config } = model;
+  const { variables, dense, residual, config } = model;
   const T = config.decoder.contextLength;
   const { batch } = training;
   const steps = stepsOf(training, T);
   await using _lock = await acquireLock(path.join(directory, 'training.lock'));
-  using optimizer = new AdamW(device, variables, {
+  using optimizer = new AdamW(device, dense, {
     group: (name, shape) => ({
       weightDecay: isDecayed(name, shape.length) ? training.weightDecay : 0,
       rateFactor: name.startsWith('fgram.') ? training.fgramRate : 1,
     }),
   });
-  for (const moment of optimizer.moments) moment.write(new Float32Array(moment.tensor.size));
+  using rowOptimizer = residual === undefined ? undefined : new RowAdam(device, residual, { rateFactor: training.tableRate });
+  const moments = [...optimizer.moments, ...(rowOptimizer?.moments ?? [])];
+  for (const moment of moments) moment.write(new Float32Array(moment.tensor.size));
   const rateOf = cosineSchedule({ peak: training.learningRate, warmup: Math.ceil(steps * 0.05), total: steps, floor: 0.1 });
-  using program = trainingStep(device, model, optimizer);
+  using program = trainingStep(device, model, optimizer, rowOptimizer);
 
-  let { step, seconds, nodes } = await resume(directory, model, optimizer);
+  let { step, seconds, nodes } = await resume(directory, model, moments);
   await using log = await MetricsLog.open(runPaths(directory).metrics, step);
   const started = performance.now() - seconds * 1000;
   let saved = performance.now();
@@ -89,7 +104,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
     await log.sync();
     await publishCheckpoint(directory, step, async (aside) => {
       await saveCheckpoint(path.join(aside, 'model.safetensors'), variables);
-      await saveCheckpoint(path.join(aside, 'optimizer.safetensors'), optimizer.moments);
+      await saveCheckpoint(path.join(aside, 'optimizer.safetensors'), moments);
       await writeManifest(path.join(aside, 'state.json'), { kind: stateForm.kind, version: stateForm.version, ...state });
     });
     saved = performance.now();
@@ -103,7 +118,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
       signal.throwIfAborted();
     }
     const next = windows.batch(step, batch);
-    const { inputs, count } = batchOf(next, [batch, T], config.fgram?.maxLength);
+    const { inputs, count } = batchOf(next, [batch, T], config.fgram);
     nodes += count;
     const rate = rateOf(step);
     const call = { ...inputs, targets: hostTensor(next.targets, [batch, T]), rates: hostTensor(optimizer.rates(step + 1, rate)) };
@@ -140,38 +155,56 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
 }
 
 /** One step as a program: loss, gradients of every parameter, AdamW. */
-function trainingStep(device: Device, { config, variables, parameters }: Model, optimizer: AdamW): Program<BatchTensors, { loss: Tensor }> {
+function trainingStep(
+  device: Device,
+  { config, dense, parameters }: Model,
+  optimizer: AdamW,
+  rowOptimizer: RowAdam | undefined,
+): Program<BatchTensors, { loss: Tensor }> {
   const { decoder, fgram } = config;
   return device.compile((x: BatchTensors) => {
+    const touched = fgram === undefined ? undefined : residualOf(x, parameters, fgram);
     const embeddings =
-      fgram === undefined ? parameters('tok.weight').gatherRows(x.baseTokens) : embed(fgramRows(x, parameters, fgram), x, parameters);
+      fgram === undefined
+        ? parameters('tok.weight').gatherRows(x.baseTokens)
+        : embed(fgramRows(x, parameters, fgram, touched), x, parameters);
     const loss = decoderLosses(embeddings, x.targets, parameters, decoder).mean();
-    const { updates } = optimizer.step(grad(loss, variables.names.map(parameters)), x.rates);
-    return { outputs: { loss }, updates };
+    const gradients = grad(loss, [...dense.names.map(parameters), ...(touched === undefined ? [] : [touched])]);
+    const { updates, norm } = optimizer.step(gradients.slice(0, dense.names.length), x.rates);
+    const rowUpdates = rowOptimizer?.step(gradients[dense.names.length], x.nodeIds, x.rates, norm) ?? [];
+    return { outputs: { loss }, updates: [...updates, ...rowUpdates] };
   });
 }
 
 function batchOf(
-  { tokens, lengths }: WindowBatch,
+  { tokens, lengths, ids }: WindowBatch,
   shape: readonly [number, number],
-  maxLength: number | undefined,
+  fgram: ModelConfig['fgram'],
 ): { inputs: Record<keyof Omit<BatchTensors, 'targets' | 'rates'>, HostTensor>; count: number } {
-  if (maxLength !== undefined) {
-    const forest = batchForest(tokens, lengths, shape[1], maxLength);
-    return { inputs: batchInputs(forest, shape), count: forest.nodes };
+  if (fgram !== undefined) {
+    const forest = batchForest(tokens, lengths, shape[1], fgram.maxLength, ids === undefined ? {} : { ids });
+    return { inputs: batchInputs(forest, shape, fgram), count: forest.nodes };
   }
   const none = hostTensor(new Int32Array(1));
   return {
-    inputs: { baseTokens: hostTensor(tokens, shape), nodeOf: none, nodeTokens: none, depths: none, ancestors: none, ends: none },
+    inputs: {
+      baseTokens: hostTensor(tokens, shape),
+      nodeOf: none,
+      nodeTokens: none,
+      nodeIds: none,
+      depths: none,
+      ancestors: none,
+      ends: none,
+    },
     count: 0,
   };
 }
 
 /** The gain, and on demand the token table's deviation, which copies the whole table from the device. */
-async function tableMetrics({ config, variables }: Model, withDeviation: boolean): Promise<Pick<Metrics, 'gain' | 'tokenDeviation'>> {
+async function tableMetrics({ dense }: Model, withDeviation: boolean): Promise<Pick<Metrics, 'gain' | 'tokenDeviation'>> {
   return {
-    ...(config.fgram === undefined ? {} : { gain: (await variables.get('fgram.gain').read())[0] }),
-    ...(withDeviation ? { tokenDeviation: deviation(await variables.get('tok.weight').read()) } : {}),
+    ...(dense.names.includes('fgram.gain') ? { gain: (await dense.get('fgram.gain').read())[0] } : {}),
+    ...(withDeviation ? { tokenDeviation: deviation(await dense.get('tok.weight').read()) } : {}),
   };
 }
 
@@ -187,12 +220,12 @@ function deviation(values: ArrayLike<number>): number {
 }
 
 /** Loads the newest checkpoint, if there is one. */
-async function resume(directory: string, { variables }: Model, optimizer: AdamW): Promise<State> {
+async function resume(directory: string, { variables }: Model, moments: readonly Variable[]): Promise<State> {
   const step = (await listCheckpoints(directory)).at(-1);
   if (step === undefined) return { step: 0, seconds: 0, nodes: 0 };
   const folder = checkpointFolder(directory, step);
   const state = await readManifest(path.join(folder, 'state.json'), stateForm);
   await loadCheckpoint(path.join(folder, 'model.safetensors'), variables);
-  await loadCheckpoint(path.join(folder, 'optimizer.safetensors'), optimizer.moments);
+  await loadCheckpoint(path.join(folder, 'optimizer.safetensors'), moments);
   return state;
 }

@@ -1,15 +1,15 @@
-/** Variable sets to and from safetensors files, written aside and renamed. */
+/** Variables to and from safetensors files, written aside and renamed. */
 import { readFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { publishBytes, sha256, withArtifactErrors } from '@sconelm/artifact';
-import type { VariableSet } from '@sconelm/tensor-webgpu';
+import type { Variable } from '@sconelm/tensor-webgpu';
 import { DecoderError } from './errors.js';
 import { encodeSafetensors, type NamedTensor, parseSafetensors, type StoredDType } from './safetensors.js';
 
 /** Reads every variable from the device and publishes them as one file, rounded to `dtype`. @throws {ArtifactError} */
 export async function saveCheckpoint(
   path: string,
-  variables: VariableSet,
+  variables: Iterable<Variable>,
   metadata: Readonly<Record<string, string>> = {},
   options: { readonly dtype?: StoredDType } = {},
 ): Promise<void> {
@@ -58,7 +58,7 @@ function sealOf(bytes: Uint8Array): string {
  * Writes a file's tensors into variables of the same names and shapes.
  * @throws {DecoderError} CHECKPOINT_MISMATCH if a variable is missing in the file or has another shape there; the variables are untouched then
  */
-export async function loadCheckpoint(path: string, variables: VariableSet): Promise<void> {
+export async function loadCheckpoint(path: string, variables: Iterable<Variable>): Promise<void> {
   const tensors = await readCheckpoint(path);
   const mismatch = (what: string) =>
     new DecoderError('CHECKPOINT_MISMATCH', `${path}: ${what}`, 'Use the checkpoint of a model of this configuration.');
@@ -71,7 +71,7 @@ export async function loadCheckpoint(path: string, variables: VariableSet): Prom
 }
 
 /** A hash of every parameter's name and bits: what a store of rows is bound to. */
-export async function fingerprint(variables: VariableSet): Promise<string> {
+export async function fingerprint(variables: Iterable<Variable>): Promise<string> {
   const hashes = await Promise.all(
     [...variables].map(async (variable) => {
       const { buffer, byteOffset, byteLength } = await variable.read();

@@ -136,10 +136,10 @@ function jointLosses(device: Device, { config: { decoder, fgram }, parameters }:
     outputs: { losses: decoderLosses(embed(fgramRows(x, parameters, fgram), x, parameters), x.targets, parameters, decoder) },
   }));
   return {
-    run: ({ tokens, targets, lengths }) =>
+    run: ({ tokens, targets, lengths, ids }) =>
       floats(
         program.run({
-          ...batchInputs(batchForest(tokens, lengths, T, fgram.maxLength, NODE_BUCKET), [BATCH, T]),
+          ...batchInputs(batchForest(tokens, lengths, T, fgram.maxLength, { bucket: NODE_BUCKET, ids }), [BATCH, T], fgram),
           targets: hostTensor(targets, [BATCH, T]),
         }).losses,
       ),

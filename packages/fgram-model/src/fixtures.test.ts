@@ -51,7 +51,7 @@ describe.each(['a-norm', 'a-unit'])('the model %s', (form) => {
     const { d, L, H, LA, V, K, T, B, unit, finalNorm } = expected.config;
     const decoder = { vocabSize: V, contextLength: T, layers: L, width: d, heads: H };
     const fgram = { maxLength: K, layers: LA, width: d, heads: H, unit, finalNorm };
-    using variables: VariableSet = device.variables({ ...decoderShapes(decoder), ...fgramShapes(fgram) });
+    using variables: VariableSet = device.variables({ ...decoderShapes(decoder), ...fgramShapes(fgram, V) });
     const before = parse(form, 'model.safetensors');
     for (const variable of variables) variable.write(before.get(variable.name)?.data ?? new Float32Array());
     const p = (name: string) => variables.get(name).tensor;
@@ -77,7 +77,7 @@ describe.each(['a-norm', 'a-unit'])('the model %s', (form) => {
 
     const forest = batchForest(expected.batch.tokens.flat(), expected.batch.lengths.flat(), T, K);
     expect(forest.nodes).toBe(expected.batch.forest_nodes);
-    const inputs = { ...batchInputs(forest, [B, T]), targets: hostTensor(Int32Array.from(expected.batch.targets.flat())) };
+    const inputs = { ...batchInputs(forest, [B, T], fgram), targets: hostTensor(Int32Array.from(expected.batch.targets.flat())) };
     using optimizer = new AdamW(device, variables, {
       beta1: expected.adamw.betas[0],
       beta2: expected.adamw.betas[1],

@@ -19,14 +19,17 @@ describe('a forest', () => {
         const tokens = sequences.flat();
         const lengths = sequences.map((sequence) => sequence.length);
         const starts = lengths.map((_, i) => lengths.slice(0, i).reduce((sum, length) => sum + length, 0));
-        const forest = buildForest({ tokens, starts, lengths }, K, 8);
+        const ids = sequences.map((_, i) => 100 + i);
+        const forest = buildForest({ tokens, starts, lengths, ids }, K, 8);
         const prefixes = new Set(sequences.flatMap((sequence) => sequence.map((_, i) => sequence.slice(0, i + 1).join())));
         expect(forest.nodes).toBe(prefixes.size);
         const paths = Array.from({ length: forest.nodes }, (_, node) => pathOf(forest, node).join());
         expect(new Set(paths)).toEqual(prefixes);
         sequences.forEach((sequence, i) => {
           expect(paths[forest.last[i]]).toBe(sequence.join());
+          expect(sequences[forest.ids[forest.last[i]] - 100].join()).toBe(sequence.join());
         });
+        expect([...forest.ids].filter((id) => id >= 0).length).toBe(new Set(forest.last).size);
         for (let node = 0; node < forest.nodes; node++) {
           const inside = paths.map((path, i) => (i === node || path.startsWith(`${paths[node]},`) ? i : -1)).filter((i) => i >= 0);
           expect(inside).toEqual(Array.from({ length: forest.ends[node] - node }, (_, i) => node + i));
@@ -53,10 +56,10 @@ describe('forest batches on the device', () => {
   const lengths = Uint8Array.from({ length: 32 }, (_, i) => 1 + (i % K));
 
   async function lossAndGradients(forest: ReturnType<typeof batchForest>, values: ReadonlyMap<string, Float32Array<ArrayBuffer>>) {
-    using variables = device.variables({ ...decoderShapes(decoder), ...fgramShapes(fgram) });
+    using variables = device.variables({ ...decoderShapes(decoder), ...fgramShapes(fgram, decoder.vocabSize) });
     for (const variable of variables) variable.write(values.get(variable.name) ?? new Float32Array());
     const p = (name: string) => variables.get(name).tensor;
-    const inputs = { ...batchInputs(forest, [2, 16]), targets };
+    const inputs = { ...batchInputs(forest, [2, 16], fgram), targets };
     using program = device.compile((x: { [key in keyof typeof inputs]: Tensor }) => {
       const loss = decoderLosses(embed(fgramRows(x, p, fgram), x, p), x.targets, p, decoder).mean();
       const gradients = grad(loss, variables.names.map(p));
@@ -71,9 +74,9 @@ describe('forest batches on the device', () => {
   it('give the loss and gradients of computing each f-gram alone', async () => {
     const values = new Map([
       ...initialValues(decoderShapes(decoder), { layers: 1, seed: 1, scale: 0.3 }),
-      ...initialValues(fgramShapes(fgram), { layers: 1, seed: 2, scale: 0.3 }),
+      ...initialValues(fgramShapes(fgram, decoder.vocabSize), { layers: 1, seed: 2, scale: 0.3 }),
     ]);
-    const shared = batchForest(tokens, lengths, 16, K, 8);
+    const shared = batchForest(tokens, lengths, 16, K, { bucket: 8 });
     // One chain of nodes per matched position: nothing is shared.
     const alone = {
       tokens: [] as number[],
@@ -96,6 +99,7 @@ describe('forest batches on the device', () => {
     }
     const separate = {
       ...shared,
+      ids: new Int32Array(alone.tokens.length).fill(-1),
       nodes: alone.tokens.length,
       tokens: Int32Array.from(alone.tokens),
       depths: Int32Array.from(alone.depths),
@@ -113,12 +117,11 @@ describe('forest batches on the device', () => {
   });
 
   it('start as the baseline: with identity values the loss is that of the tokens alone', async () => {
-    const values = new Map([
-      ...initialValues(decoderShapes(decoder), { layers: 1, seed: 1, scale: 0.1 }),
-      ...identityValues(fgram, { seed: 1, scale: 0.1 }),
-    ]);
-    const matched = await lossAndGradients(batchForest(tokens, lengths, 16, K, 8), values);
-    const plain = await lossAndGradients(batchForest(tokens, new Uint8Array(32).fill(1), 16, K, 8), values);
+    const values = initialValues(decoderShapes(decoder), { layers: 1, seed: 1, scale: 0.1 });
+    const tokenTable = values.get('tok.weight')!;
+    for (const [name, data] of identityValues(fgram, { seed: 1, scale: 0.1, tokenTable })) values.set(name, data);
+    const matched = await lossAndGradients(batchForest(tokens, lengths, 16, K, { bucket: 8 }), values);
+    const plain = await lossAndGradients(batchForest(tokens, new Uint8Array(32).fill(1), 16, K, { bucket: 8 }), values);
     expect(Math.abs(matched.loss[0] - plain.loss[0])).toBeLessThan(1e-5);
   });
 });

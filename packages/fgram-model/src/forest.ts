@@ -13,6 +13,8 @@ export interface Forest {
   readonly ancestors: Int32Array<ArrayBuffer>;
   /** [N]: one past the node's last descendant. */
   readonly ends: Int32Array<ArrayBuffer>;
+  /** [N]: the id of the f-gram whose row is wanted of the node; −1 where of none, or where ids were not told. */
+  readonly ids: Int32Array<ArrayBuffer>;
   /** The node of each sequence's last token. */
   readonly last: Int32Array<ArrayBuffer>;
 }
@@ -25,10 +27,12 @@ export interface Slices {
   readonly tokens: ArrayLike<number>;
   readonly starts: ArrayLike<number>;
   readonly lengths: ArrayLike<number>;
+  /** Ids of the sequences as f-grams; needed for residual rows. */
+  readonly ids?: ArrayLike<number>;
 }
 
 /** @param maxLength K, at least every length */
-export function buildForest({ tokens, starts, lengths }: Slices, maxLength: number, bucket = NODE_BUCKET): Forest {
+export function buildForest({ tokens, starts, lengths, ids }: Slices, maxLength: number, bucket = NODE_BUCKET): Forest {
   const children: Map<number, number>[] = [new Map()];
   const count = starts.length;
   const leaves = new Int32Array(count);
@@ -53,6 +57,7 @@ export function buildForest({ tokens, starts, lengths }: Slices, maxLength: numb
     depths: new Int32Array(padded),
     ancestors: new Int32Array(padded * maxLength).fill(-1),
     ends: Int32Array.from({ length: padded }, (_, i) => i + 1),
+    ids: new Int32Array(padded).fill(-1),
     last: new Int32Array(count),
   };
   for (let i = nodes; i < padded; i++) result.ancestors[i * maxLength] = i;
@@ -72,7 +77,10 @@ export function buildForest({ tokens, starts, lengths }: Slices, maxLength: numb
     }
   };
   number(0, 0, -1);
-  for (let i = 0; i < count; i++) result.last[i] = numbers[leaves[i]];
+  for (let i = 0; i < count; i++) {
+    result.last[i] = numbers[leaves[i]];
+    if (ids !== undefined) result.ids[result.last[i]] = ids[i];
+  }
   return result;
 }
 
@@ -86,13 +94,14 @@ export interface BatchForest extends Forest {
 /**
  * The forest of windows that stand alone: a match is cut at its window's start (the set is closed under suffixes, so the rest is a member).
  * @param tokens [B·T] @param lengths [B·T] length of the longest f-gram that ends at each position, 1 for none @param T window length
+ * @param options `ids` [B·T]: of the f-gram that ends at each position, the match cut as said; needed for residual rows
  */
 export function batchForest(
   tokens: ArrayLike<number>,
   lengths: ArrayLike<number>,
   T: number,
   maxLength: number,
-  bucket = NODE_BUCKET,
+  { bucket = NODE_BUCKET, ids }: { readonly bucket?: number; readonly ids?: ArrayLike<number> } = {},
 ): BatchForest {
   const positions: number[] = [];
   const starts: number[] = [];
@@ -104,7 +113,8 @@ export function batchForest(
     starts.push(i - length + 1);
     sizes.push(length);
   }
-  const forest = buildForest({ tokens, starts, lengths: sizes }, maxLength, bucket);
+  const told = ids === undefined ? {} : { ids: positions.map((position) => ids[position]) };
+  const forest = buildForest({ tokens, starts, lengths: sizes, ...told }, maxLength, bucket);
   const baseTokens = Int32Array.from({ length: tokens.length }, (_, i) => tokens[i]);
   const nodeOf = new Int32Array(tokens.length).fill(-1);
   positions.forEach((position, i) => {

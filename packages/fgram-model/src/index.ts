@@ -1,10 +1,11 @@
-export { type FgramModelConfig, fgramModelConfigSchema, fgramShapes, identityValues } from './config.js';
+export { type FgramModelConfig, fgramModelConfigSchema, fgramShapes, identityValues, RESIDUAL, residualShapes } from './config.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js';
 export { type BatchForest, batchForest, buildForest, type Forest, NODE_BUCKET, type Slices } from './forest.js';
 export { type GeneratedToken, type GenerateOptions, generateTokens } from './generate.js';
 export { type FgramMatcher, FgramSession, type RowSource, type SessionFgrams } from './inference.js';
-export { batchInputs, embed, type ForestTensors, fgramRows, forestInputs } from './model.js';
+export { batchInputs, embed, type ForestTensors, fgramRows, forestInputs, residualOf } from './model.js';
 export { type FgramSource, type PrecomputeOptions, precompute, RowComputer, type RowSink } from './precompute.js';
+export { RowAdam, type RowAdamOptions } from './row-adam.js';
 export {
   checkpointFolder,
   listCheckpoints,

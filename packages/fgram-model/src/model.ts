@@ -1,20 +1,26 @@
 /** The f-gram model A over a forest, and the embeddings it gives. (SCONE, Alg. 1 and section 3) */
-import { norm, type Parameters, transformerBlock } from '@sconelm/decoder';
-import { ancestorAttention, type HostTensor, hostTensor, type Tensor } from '@sconelm/tensor-webgpu';
-import type { FgramModelConfig } from './config.js';
+import { linear, norm, type Parameters, transformerBlock } from '@sconelm/decoder';
+import { ancestorAttention, type HostTensor, hostTensor, sigmoid, type Tensor } from '@sconelm/tensor-webgpu';
+import { type FgramModelConfig, RESIDUAL } from './config.js';
 import type { BatchForest, Forest } from './forest.js';
 
 export type ForestTensors = {
   readonly nodeTokens: Tensor;
+  /** The node's residual row; −1 where it has none. */
+  readonly nodeIds: Tensor;
   readonly depths: Tensor;
   readonly ancestors: Tensor;
   readonly ends: Tensor;
 };
 
 /** A forest as inputs of a program. */
-export function forestInputs({ tokens, depths, ancestors, ends }: Forest): { readonly [K in keyof ForestTensors]: HostTensor } {
+export function forestInputs(
+  { tokens, ids, depths, ancestors, ends }: Forest,
+  { residualRows = 0 }: FgramModelConfig,
+): { readonly [K in keyof ForestTensors]: HostTensor } {
   return {
     nodeTokens: hostTensor(tokens),
+    nodeIds: hostTensor(ids.map((id) => (id < residualRows ? id : -1))),
     depths: hostTensor(depths),
     ancestors: hostTensor(ancestors, [tokens.length, ancestors.length / tokens.length]),
     ends: hostTensor(ends),
@@ -25,24 +31,52 @@ export function forestInputs({ tokens, depths, ancestors, ends }: Forest): { rea
 export function batchInputs(
   forest: BatchForest,
   shape: readonly [B: number, T: number],
+  config: FgramModelConfig,
 ): ReturnType<typeof forestInputs> & { readonly baseTokens: HostTensor; readonly nodeOf: HostTensor } {
-  return { ...forestInputs(forest), baseTokens: hostTensor(forest.baseTokens, shape), nodeOf: hostTensor(forest.nodeOf, shape) };
+  return { ...forestInputs(forest, config), baseTokens: hostTensor(forest.baseTokens, shape), nodeOf: hostTensor(forest.nodeOf, shape) };
 }
 
-/** A's row per node of the forest. @returns [N, d] */
+/** The residual row per node, zero where it has none; undefined in a model without. @returns [N, d] */
+export function residualOf({ nodeIds }: ForestTensors, p: Parameters, { residualRows }: FgramModelConfig): Tensor | undefined {
+  return residualRows === undefined ? undefined : p(RESIDUAL).gatherRows(nodeIds);
+}
+
+/**
+ * The row per node of the forest: what the f-gram model makes of it, and its residual row.
+ * @param residual [N, d], as `residualOf` gives it: training asks for its gradient
+ * @returns [N, d]
+ */
 export function fgramRows(
+  x: ForestTensors,
+  p: Parameters,
+  config: FgramModelConfig,
+  residual: Tensor | undefined = residualOf(x, p, config),
+): Tensor {
+  const rows = config.layers === 0 ? p('tok.weight').gatherRows(x.nodeTokens) : modelRows(x, p, config);
+  return residual === undefined ? rows : rows.add(residual);
+}
+
+/** A's row per node, combined with the node's token. */
+function modelRows(
   { nodeTokens, depths, ancestors, ends }: ForestTensors,
   p: Parameters,
-  { layers, heads, unit, finalNorm }: FgramModelConfig,
+  { layers, heads, unit, finalNorm, combine = 'replace', ownTable }: FgramModelConfig,
 ): Tensor {
-  let x = p('tok.weight')
+  const input = p(ownTable ? 'fgram.tok.weight' : 'tok.weight')
     .gatherRows(nodeTokens)
     .add(p('fgram.pos.weight').gatherRows(depths))
     .mul(1 / unit);
+  let x = input;
   for (let layer = 0; layer < layers; layer++) {
     x = transformerBlock(x, p, `fgram.h.${layer}`, (qkv) => ancestorAttention(qkv, ancestors, ends, { heads }));
   }
-  return finalNorm ? norm(x, p, 'fgram.lnf').mul(p('fgram.gain')) : x.mul(p('fgram.gain').mul(unit));
+  const gain = p('fgram.gain');
+  if (finalNorm) return norm(x, p, 'fgram.lnf').mul(gain);
+  if (combine === 'replace') return x.mul(gain.mul(unit));
+  const token = p('tok.weight').gatherRows(nodeTokens);
+  if (combine === 'add') return token.add(x.sub(input).mul(gain.mul(unit)));
+  const gate = sigmoid(linear(x, p, 'fgram.gate'));
+  return token.add(gate.mul(x.mul(gain.mul(unit)).sub(token)));
 }
 
 /**

@@ -1,4 +1,4 @@
-/** Every row of the f-gram set, computed once: f-grams in lexicographic order share prefixes, so each costs about one node. */
+/** Every row of the f-gram set, residual rows added, computed once: f-grams in lexicographic order share prefixes, so each costs about one node. */
 import type { Parameters } from '@sconelm/decoder';
 import type { Device, Program, Tensor } from '@sconelm/tensor-webgpu';
 import type { FgramModelConfig } from './config.js';
@@ -53,8 +53,8 @@ export class RowComputer implements Disposable {
     const lengths = fgrams.map((tokens) => tokens.length);
     const starts = [0];
     for (const length of lengths.slice(0, -1)) starts.push(starts[starts.length - 1] + length);
-    const forest = buildForest({ tokens: fgrams.flatMap((tokens) => [...tokens]), starts, lengths }, maxLength, 1024);
-    const rows = (await this.#program.run(forestInputs(forest)).rows.data()) as Float32Array;
+    const forest = buildForest({ tokens: fgrams.flatMap((tokens) => [...tokens]), starts, lengths, ids }, maxLength, 1024);
+    const rows = (await this.#program.run(forestInputs(forest, this.#config)).rows.data()) as Float32Array;
     fgrams.forEach((_, i) => {
       into.set(rows.subarray(forest.last[i] * width, (forest.last[i] + 1) * width), i * width);
     });

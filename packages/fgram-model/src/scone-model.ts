@@ -1,4 +1,4 @@
-/** A whole model: a decoder, with or without an f-gram model, and the variables of both on a device. */
+/** A whole model: a decoder, with or without an f-gram model and residual rows, and the variables of all on a device. */
 import {
   type DecoderConfig,
   decoderConfigSchema,
@@ -7,9 +7,9 @@ import {
   type ParameterShapes,
   type Parameters,
 } from '@sconelm/decoder';
-import type { Device, VariableSet } from '@sconelm/tensor-webgpu';
+import type { Device, Variable, VariableSet } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
-import { fgramModelConfigSchema, fgramShapes, identityValues } from './config.js';
+import { fgramModelConfigSchema, fgramShapes, identityValues, RESIDUAL, residualShapes } from './config.js';
 
 export const modelConfigSchema = z
   .strictObject({
@@ -27,11 +27,16 @@ export type ModelConfig = z.infer<typeof modelConfigSchema>;
 
 export interface Model extends Disposable {
   readonly config: ModelConfig;
-  readonly variables: VariableSet;
+  /** Every variable, in the order of a checkpoint: `dense`, then the residual rows. */
+  readonly variables: readonly Variable[];
+  /** What every step changes: the decoder's and the f-gram model's parameters. */
+  readonly dense: VariableSet;
+  /** R [residualRows, d], of which a step changes the rows that it touches; absent in a model without. */
+  readonly residual?: Variable;
   readonly parameters: Parameters;
 }
 
-/** Shapes of all parameters, in the order of a checkpoint: the decoder's, then the f-gram model's. */
+/** Shapes of the parameters that every step changes, in the order of a checkpoint: the decoder's, then the f-gram model's. */
 export function modelShapes({
   decoder,
   fgram,
@@ -39,18 +44,27 @@ export function modelShapes({
   readonly decoder: DecoderConfig;
   readonly fgram?: ModelConfig['fgram'];
 }): ParameterShapes {
-  return { ...decoderShapes(decoder), ...(fgram === undefined ? {} : fgramShapes(fgram)) };
+  return { ...decoderShapes(decoder), ...(fgram === undefined ? {} : fgramShapes(fgram, decoder.vocabSize)) };
 }
 
 /** Variables of a model, all zero. */
 export function allocateModel(device: Device, config: ModelConfig): Model {
-  const variables = device.variables(modelShapes(config), 'parameters');
-  variables.flat.write(new Float32Array(variables.flat.tensor.size));
+  const dense = device.variables(modelShapes(config), 'parameters');
+  const rows = config.fgram === undefined ? {} : residualShapes(config.fgram);
+  const sets = [dense, ...(RESIDUAL in rows ? [device.variables(rows, 'residual rows')] : [])];
+  for (const { flat } of sets) flat.write(new Float32Array(flat.tensor.size));
+  const variables = sets.flatMap((set) => [...set]);
+  const byName = new Map(variables.map((variable) => [variable.name, variable]));
+  const residual = byName.get(RESIDUAL);
   return {
     config,
     variables,
-    parameters: (name) => variables.get(name).tensor,
-    [Symbol.dispose]: () => variables[Symbol.dispose](),
+    dense,
+    ...(residual === undefined ? {} : { residual }),
+    parameters: (name) => (byName.get(name) ?? dense.get(name)).tensor,
+    [Symbol.dispose]: () => {
+      for (const set of sets) set[Symbol.dispose]();
+    },
   };
 }
 
@@ -62,10 +76,10 @@ export function createModel(
 ): Model {
   const model = allocateModel(device, config);
   const { decoder, fgram } = config;
-  const values = [
-    ...initialValues(decoderShapes(decoder), { layers: decoder.layers, seed, scale }),
-    ...(fgram === undefined ? [] : identityValues(fgram, { seed, scale })),
-  ];
-  for (const [name, data] of values) model.variables.get(name).write(data);
+  const values = initialValues(decoderShapes(decoder), { layers: decoder.layers, seed, scale });
+  const tokenTable = values.get('tok.weight');
+  if (tokenTable === undefined) throw new Error('unreachable: a decoder has a token table');
+  if (fgram !== undefined) for (const [name, data] of identityValues(fgram, { seed, scale, tokenTable })) values.set(name, data);
+  for (const variable of model.variables) variable.write(values.get(variable.name) ?? new Float32Array());
   return model;
 }

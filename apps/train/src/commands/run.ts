@@ -1,10 +1,10 @@
 /** `scone-train run`: a dataset and its f-grams to a trained model. */
 import path from 'node:path';
-import { defineCommand, UsageError } from '@sconelm/cli-kit';
-import { type ModelConfig, modelConfigSchema } from '@sconelm/fgram-model';
+import { defineCommand } from '@sconelm/cli-kit';
 import { openDataset, openFgrams } from '@sconelm/ngram-miner';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
+import { modelOf } from '../run/model-config.js';
 import { trainRun } from '../run/train-run.js';
 import { modelFields, trainingSchema } from '../run/training-config.js';
 
@@ -26,20 +26,15 @@ export const runCommand = defineCommand({
   ],
   config: z.strictObject(shape),
   run: async ({ config, progress, signal, output }) => {
-    const { data: dataDirectory, fgrams, directory, layers, width, heads, contextLength, plain, fgramLayers, unit, ...training } = config;
+    const { data: dataDirectory, fgrams, directory } = config;
     const data = await openDataset(dataDirectory);
-    const set = plain ? undefined : await openFgrams(fgrams);
-    const decoder = { vocabSize: data.tokenizer.vocabSize, contextLength, layers, width, heads };
-    const model: ModelConfig =
-      set === undefined
-        ? { decoder }
-        : { decoder, fgram: { maxLength: set.maxLength, layers: fgramLayers, width, heads, unit, finalNorm: false } };
+    const set = config.plain ? undefined : await openFgrams(fgrams);
     using device = await openDevice();
     progress.note(`adapter: ${device.info.description}`);
     const { model: trained, result } = await trainRun(device, {
       directory: path.resolve(directory),
-      model: expectModel(model),
-      training,
+      model: modelOf(config, data.tokenizer.vocabSize, set),
+      training: trainingSchema.strip().parse(config),
       inputs: { data, dataDirectory, ...(set === undefined ? {} : { fgrams: { set, directory: fgrams } }) },
       label: path.basename(directory),
       progress,
@@ -48,18 +43,10 @@ export const runCommand = defineCommand({
     trained[Symbol.dispose]();
     const last = result.metrics.at(-1);
     if (last === undefined) throw new Error('unreachable: a finished run has metrics');
-    const next = plain ? `scone-train eval --run ${directory} --data ${dataDirectory}` : `scone-train precompute --run ${directory}`;
+    const next = config.plain ? `scone-train eval --run ${directory} --data ${dataDirectory}` : `scone-train precompute --run ${directory}`;
     output(
       { directory: path.resolve(directory), ...last },
       `${directory}: ${last.tokens.toLocaleString('en')} tokens, training loss ${last.loss.toFixed(3)}\nnext: ${next}\n`,
     );
   },
 });
-
-/** @throws {UsageError} */
-function expectModel(model: ModelConfig): ModelConfig {
-  const { success, data, error } = modelConfigSchema.safeParse(model);
-  if (success) return data;
-  const [{ path: field, message }] = error.issues;
-  throw new UsageError(`--${String(field.at(-1))}: ${message}`);
-}

@@ -6,7 +6,7 @@ import { publishBytes, publishDirectory, withArtifactErrors } from '@sconelm/art
 import { type ModelConfig, type RunManifest, readRunManifest, runPaths, writeRunManifest } from '@sconelm/fgram-model';
 import type { Dataset, FgramSet } from '@sconelm/ngram-miner';
 import { TrainError } from '../errors.js';
-import type { TrainingConfig } from './training-config.js';
+import { type TrainingConfig, trainingSchema } from './training-config.js';
 
 export interface RunInputs {
   readonly data: Dataset;
@@ -34,7 +34,9 @@ export async function startRun(directory: string, model: ModelConfig, training: 
   };
   const paths = runPaths(directory);
   if (existsSync(paths.config)) {
-    const difference = differenceOf(await readRunManifest(directory), manifest);
+    const found = await readRunManifest(directory);
+    // A run of before an option was there has its default.
+    const difference = differenceOf({ ...found, training: trainingSchema.parse(found.training) }, manifest);
     if (difference === undefined) return true;
     throw new TrainError(
       'RUN_DIFFERS',

@@ -45,7 +45,7 @@ export interface Measured {
 
 /** Forward FLOPs of one node of the f-gram model; multiply-adds count twice. */
 function flopsPerNode({ fgram }: ModelConfig): number {
-  return fgram === undefined ? 0 : fgram.layers * 24 * fgram.width ** 2;
+  return fgram === undefined ? 0 : (fgram.layers * 24 + (fgram.combine === 'gated' ? 2 : 0)) * fgram.width ** 2;
 }
 
 /** Training counts a backward pass as two forward passes. */

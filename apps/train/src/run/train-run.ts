@@ -30,7 +30,12 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
     inputs.fgrams === undefined
       ? new Uint8Array(tokens.length).fill(1)
       : (await matchInThreads(inputs.fgrams.set, tokens, { boundary, ...(signal === undefined ? {} : { signal }) })).lengths;
-  const windows = new Windows(tokens, lengths, { T, seed: training.seed });
+  const windows = new Windows(tokens, lengths, {
+    T,
+    seed: training.seed,
+    fgramDropout: training.fgramDropout,
+    ...(config.fgram?.residualRows === undefined || inputs.fgrams === undefined ? {} : { matcher: inputs.fgrams.set.matcher(boundary) }),
+  });
   const steps = stepsOf(training, T);
   const perStep = training.batch * T;
   progress.note(`${isResumed ? 'going on with' : 'training'} ${label}: ${steps} steps of ${perStep} tokens`);

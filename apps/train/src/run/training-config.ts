@@ -8,6 +8,19 @@ export const modelFields = {
   contextLength: z.int().positive().default(128).describe('tokens per window, T'),
   plain: z.boolean().default(false).describe('a decoder without f-grams'),
   fgramLayers: z.int().positive().default(2).describe('layers of the f-gram model'),
+  rows: z
+    .enum(['model', 'table', 'residual'])
+    .default('model')
+    .describe('what rows are made of: the f-gram model, a plain trainable table, or the sum of both'),
+  tableRows: z.int().positive().optional().describe('the table has rows for so many f-grams, the most frequent (default: all)'),
+  combine: z
+    .enum(['replace', 'add', 'gated'])
+    .default('replace')
+    .describe('the f-gram model’s output replaces the token’s embedding, is added to it, or is mixed with it by a gate'),
+  fgramTable: z
+    .enum(['shared', 'own'])
+    .default('shared')
+    .describe('the token table that the f-gram model reads: the decoder’s, or its own'),
   unit: z.number().positive().default(0.03).describe('unit of the f-gram model, about a third of the token table’s deviation'),
 };
 
@@ -16,6 +29,8 @@ export const trainingSchema = z.strictObject({
   batch: z.int().positive().default(4).describe('windows per step'),
   learningRate: z.number().positive().default(6e-3).describe('peak of the cosine schedule'),
   fgramRate: z.number().positive().default(0.5).describe('the f-gram model’s learning rate as a share of it'),
+  tableRate: z.number().positive().default(3).describe('the table of rows’ learning rate as a share of it'),
+  fgramDropout: z.number().min(0).lt(1).default(0).describe('probability that a position’s f-gram is left out'),
   weightDecay: z.number().nonnegative().default(0.1).describe('on matrices'),
   initScale: z.number().positive().default(0.1).describe('deviation of initial weights, about 1/√width'),
   seed: z

@@ -1,0 +1,35 @@
+/** A model's configuration from the options of a command and what it is trained on. */
+import { UsageError } from '@sconelm/cli-kit';
+import { type ModelConfig, modelConfigSchema } from '@sconelm/fgram-model';
+import { z } from 'zod';
+import { modelFields } from './training-config.js';
+
+const optionsSchema = z.object(modelFields);
+export type ModelOptions = z.output<typeof optionsSchema>;
+
+/** @param set of the f-grams; absent for a plain decoder @throws {UsageError} naming the option */
+export function modelOf(options: ModelOptions, vocabSize: number, set: { readonly maxLength: number; readonly size: number } | undefined) {
+  const { layers, width, heads, contextLength } = options;
+  const decoder = { vocabSize, contextLength, layers, width, heads };
+  return expectModel({ decoder, ...(set === undefined ? {} : { fgram: fgramOf(options, set) }) });
+}
+
+function fgramOf(
+  { width, heads, unit, fgramLayers, rows, tableRows, combine, fgramTable }: ModelOptions,
+  { maxLength, size }: { readonly maxLength: number; readonly size: number },
+): ModelConfig['fgram'] {
+  return {
+    ...{ maxLength, width, heads, unit, finalNorm: false },
+    layers: rows === 'table' ? 0 : fgramLayers,
+    ...(rows === 'model' ? {} : { residualRows: Math.min(tableRows ?? size, size) }),
+    ...(combine === 'replace' ? {} : { combine }),
+    ...(fgramTable === 'shared' ? {} : { ownTable: true }),
+  };
+}
+
+function expectModel(model: ModelConfig): ModelConfig {
+  const { success, data, error } = modelConfigSchema.safeParse(model);
+  if (success) return data;
+  const [{ path: field, message }] = error.issues;
+  throw new UsageError(`--${String(field.at(-1))}: ${message}`);
+}
