@@ -16,6 +16,7 @@ export type StoreErrorCode =
   | 'STORE_DISK_FULL'
   | 'STORE_IO'
   | 'STORE_SCHEME'
+  | 'STORE_BACKEND'
   | 'STORE_ARGUMENT'
   | 'STORE_READ_ONLY'
   | 'STORE_PACKAGE_MISSING'

@@ -1,6 +1,5 @@
 /** What is done about rows that cannot be read: they are computed again, or the caller is told which they are. */
 import { type ComputeRows, computeEncoded } from './compute.js';
-import { StoreError } from './errors.js';
 import type { RowSource } from './hot-rows.js';
 import type { StoreManifest } from './manifest.js';
 
@@ -38,11 +37,11 @@ export class RecoveredRows implements RowSource {
   }
 
   async #recover(error: unknown, ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
-    const isStore =
-      error instanceof StoreError && (error.code === 'STORE_CORRUPT' || error.code === 'STORE_IO' || error.code === 'STORE_MISSING');
-    if (!isStore) throw error;
+    // By its code, not its class: a backend from elsewhere may have a copy of this package of its own.
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'STORE_CORRUPT' && code !== 'STORE_IO' && code !== 'STORE_MISSING') throw error;
     // Damage has a place: halves are tried until the damaged rows stand alone. A store that does not answer has none.
-    if (error.code === 'STORE_CORRUPT' && ids.length > 1) {
+    if (code === 'STORE_CORRUPT' && ids.length > 1) {
       const half = ids.length >>> 1;
       const { rowBytes } = this.#manifest;
       await this.readRows(ids.subarray(0, half), into.subarray(0, half * rowBytes), signal);

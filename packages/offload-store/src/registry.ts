@@ -22,6 +22,34 @@ export function registerBackend(backend: StoreBackend): void {
   backends.set(scheme, backend);
 }
 
+/**
+ * Imports modules and registers every backend that they export, for programs whose user names them.
+ * @param urls of the modules, `file:///...` on Node
+ * @throws {StoreError} STORE_BACKEND: a module cannot be imported, or exports none; STORE_SCHEME
+ */
+export async function loadBackends(urls: readonly string[]): Promise<void> {
+  for (const url of urls) {
+    const remedy = 'Give the file of a module that exports a backend made by defineBackend.';
+    const module: object = await import(/* @vite-ignore */ /* webpackIgnore: true */ url).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : error;
+      throw new StoreError('STORE_BACKEND', `${url} cannot be imported: ${reason}`, remedy, error);
+    });
+    if (registerBackends(module) === 0) throw new StoreError('STORE_BACKEND', `${url} exports no backend`, remedy);
+  }
+}
+
+/** Registers every backend that a module exports, under whatever name. @returns how many @throws {StoreError} STORE_SCHEME */
+export function registerBackends(module: object): number {
+  const found = Object.values(module).filter(isBackend);
+  for (const backend of found) registerBackend(backend);
+  return found.length;
+}
+
+function isBackend(value: unknown): value is StoreBackend {
+  if (typeof value !== 'object' || value === null) return false;
+  return 'scheme' in value && typeof value.scheme === 'string' && 'openReader' in value && typeof value.openReader === 'function';
+}
+
 /** @throws {StoreError} STORE_SCHEME if there is no scheme or none of that name */
 export function resolveUrl(url: string): { backend: StoreBackend; location: string } {
   const [, scheme, location] = /^([a-z][a-z0-9+.-]+):(.+)$/s.exec(url) ?? [];

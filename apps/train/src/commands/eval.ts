@@ -8,6 +8,7 @@ import { openDataset, openFgrams } from '@sconelm/ngram-miner';
 import { openStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
+import { backendOption, loadGivenBackends } from '../backend-option.js';
 import { TrainError } from '../errors.js';
 import { evaluateRun } from '../run/evaluate-run.js';
 import { tableRows } from '../run/report.js';
@@ -26,11 +27,13 @@ export const evalCommand = defineCommand({
     data: z.string().default('data').describe('the dataset it was trained on'),
     through: z.enum(['store', 'model']).default('store').describe('f-grams embedded by the store, or by the f-gram model itself'),
     store: z.string().optional().describe('URL of the store (default: rows in the run’s folder)'),
+    backend: backendOption,
     fgrams: z.string().optional().describe('of a plain decoder: f-grams by whose length its loss is told'),
     prompt: z.string().default('The').describe('the sample goes on from it'),
     seed: trainingSchema.shape.seed.describe('of the sample'),
   }),
   run: async ({ config, progress, signal, output }) => {
+    await loadGivenBackends(config.backend);
     const directory = path.resolve(config.run);
     const paths = runPaths(directory);
     const manifest = await readRunManifest(directory);

@@ -6,6 +6,7 @@ import { openFgrams } from '@sconelm/ngram-miner';
 import { rowDtypes } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
+import { backendOption, loadGivenBackends } from '../backend-option.js';
 import { precomputeRun } from '../run/precompute-run.js';
 
 export const precomputeCommand = defineCommand({
@@ -16,8 +17,10 @@ export const precomputeCommand = defineCommand({
     run: z.string().default('runs/scone').describe('a trained run'),
     store: z.string().optional().describe('URL of the store (default: rows in the run’s folder)'),
     rowDtype: z.enum(rowDtypes).default('f32').describe('form of the rows: f32, f16, bf16, int8 or int4'),
+    backend: backendOption,
   }),
   run: async ({ config, progress, signal, output }) => {
+    await loadGivenBackends(config.backend);
     const directory = path.resolve(config.run);
     const url = config.store ?? `file:${runPaths(directory).rows}`;
     using device = await openDevice();

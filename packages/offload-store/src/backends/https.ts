@@ -2,11 +2,11 @@
  * `https:` and `http:`: a file store's folder behind any static web server or object store, read by ranges. Also runs in browsers: one range per
  * request and no other header, so that no preflight is sent; checksums of blocks decide whether bytes are right, from the manifest on.
  */
-import { parseManifest } from '@sconelm/artifact/portable';
 import { defineBackend, type RowReader, type StoreBackend } from '../backend.js';
 import { asStoreError, CorruptStoreError, StoreError } from '../errors.js';
-import { manifestSchema, type StoreManifest } from '../manifest.js';
-import { CHECKSUMS_NAME, MANIFEST_NAME, manifestHead, shardName } from './folder-form.js';
+import type { StoreManifest } from '../manifest.js';
+import { parseStoreManifest } from '../manifest-text.js';
+import { CHECKSUMS_NAME, MANIFEST_NAME, shardName } from './folder-form.js';
 import { RangeClient, type RangeClientOptions } from './range-client.js';
 import { type ByteRange, planRanges } from './range-plan.js';
 
@@ -30,7 +30,7 @@ export function webBackend(
       const client = new RangeClient(options);
       try {
         const text = await client.readText(new URL(MANIFEST_NAME, base), MAX_MANIFEST_BYTES);
-        const manifest = parseManifest(`${base}${MANIFEST_NAME}`, text, { ...manifestHead, schema: manifestSchema });
+        const manifest = parseStoreManifest(`${base}${MANIFEST_NAME}`, text);
         return new WebReader(base, manifest, client, maxGapBytes);
       } catch (error) {
         client.close();

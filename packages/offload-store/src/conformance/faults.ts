@@ -96,9 +96,11 @@ function killCases({ freshUrl }: BackendUnderTest, module: string): ConformanceC
   /** Another process writes rows one by one and says so; it is killed when it has said `rows`. @returns how many it said */
   async function writeUntilKilled(url: string, backendModule: string, rows: number): Promise<number> {
     const code = `
-      import ${JSON.stringify(backendModule)};
+      import * as backendModule from ${JSON.stringify(backendModule)};
       import { createStore } from ${JSON.stringify(builtIndex().href)};
+      import { registerBackends } from ${JSON.stringify(new URL('registry.js', builtIndex()).href)};
       import { rowsOf } from ${JSON.stringify(new URL('conformance/kit.js', builtIndex()).href)};
+      registerBackends(backendModule);
       const writer = await createStore(${JSON.stringify(url)}, ${JSON.stringify(descriptionOf(form))});
       console.log(writer.written);
       for (let id = writer.nextMissing(); id >= 0; id = writer.nextMissing(id)) {

@@ -11,8 +11,8 @@ export interface BackendUnderTest {
    */
   damageRow?(url: string, id: number): void | Promise<void>;
   /**
-   * A module that other processes import to have the backend: it calls `registerBackend`, or is any module where the backend is a built-in one.
-   * Without it the cases on killed writers are left out, as for a medium that does not outlive its process.
+   * The module that exports the backend, for other processes to import; any module where the backend is a built-in one. Without it the cases on
+   * killed writers are left out, as for a medium that does not outlive its process.
    */
   readonly module?: string | URL;
   /** Whether several writers may fill ranges that do not overlap. Default true. */

@@ -2,6 +2,7 @@
 import { defineCommand, formatTable } from '@sconelm/cli-kit';
 import { latencyQuantile, openStore } from '@sconelm/offload-store';
 import { z } from 'zod';
+import { backendOption, loadGivenBackends } from '../../backend-option.js';
 
 const BATCHES = [1, 16, 256, 4096];
 
@@ -15,8 +16,10 @@ export const storeBenchCommand = defineCommand({
     seconds: z.number().positive().default(0.5).describe('per line of the table'),
     hotRows: z.int().nonnegative().default(0).describe('rows kept in memory, the most frequent'),
     cacheRows: z.int().nonnegative().default(0).describe('rows kept in memory, those used last'),
+    backend: backendOption,
   }),
   run: async ({ config, progress, signal, output }) => {
+    await loadGivenBackends(config.backend);
     await using store = await openStore(config.store, { hotRows: config.hotRows, cacheRows: config.cacheRows });
     await store.warmed;
     const rows: { ids: string; batch: number; usPerRow: number; rowsPerSecond: number }[] = [];

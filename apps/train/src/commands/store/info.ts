@@ -2,6 +2,7 @@
 import { defineCommand } from '@sconelm/cli-kit';
 import { openStore, type StoreManifest } from '@sconelm/offload-store';
 import { z } from 'zod';
+import { backendOption, loadGivenBackends } from '../../backend-option.js';
 
 /** One line: rows, form, size. */
 export function describeManifest({ rows, width, dtype, rowBytes }: StoreManifest): string {
@@ -13,8 +14,12 @@ export const storeInfoCommand = defineCommand({
   positionals: ['store'],
   summary: 'what a store says about itself',
   examples: ['scone-train store info file:runs/scone/rows', 'scone-train store info https://host/rows --json'],
-  config: z.strictObject({ store: z.string().describe('URL of a published store') }),
+  config: z.strictObject({
+    store: z.string().describe('URL of a published store'),
+    backend: backendOption,
+  }),
   run: async ({ config, output }) => {
+    await loadGivenBackends(config.backend);
     const started = performance.now();
     await using store = await openStore(config.store);
     const openMs = performance.now() - started;

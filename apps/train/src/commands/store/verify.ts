@@ -6,6 +6,7 @@ import { openFgrams } from '@sconelm/ngram-miner';
 import { openStore, type RowDtype, type RowStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
+import { backendOption, loadGivenBackends } from '../../backend-option.js';
 import { TrainError } from '../../errors.js';
 
 /** By how much a stored row may differ from a computed one, as a share of the row's largest element: its form's rounding, and another adapter's sums. */
@@ -20,8 +21,10 @@ export const storeVerifyCommand = defineCommand({
     store: z.string().describe('URL of a published store'),
     run: z.string().optional().describe('the run whose model made the rows'),
     sample: z.int().positive().default(100).describe('rows that are computed again, spread evenly over the ids'),
+    backend: backendOption,
   }),
   run: async ({ config, progress, signal, output }) => {
+    await loadGivenBackends(config.backend);
     await using store = await openStore(config.store);
     progress.note(`comparing ${store.rows.toLocaleString('en')} rows with their checksums`);
     await store.verify({ signal });
