@@ -1,5 +1,7 @@
-/** The transformer block of both models: pre-norm attention and MLP with biases, as in GPT-2. [Radford et al., 2019] */
-import { gelu, layerNorm, type Shape, type Tensor } from '@sconelm/tensor-webgpu';
+/** The transformer block of both models, from GPT-2's [Radford et al., 2019] to Llama's [Touvron et al., 2023], as its configuration says. */
+import { concat, fill, gelu, layerNorm, rmsNorm, type Shape, silu, type Tensor, zeros } from '@sconelm/tensor-webgpu';
+import { type BlockConfig, completeBlock } from './config.js';
+import { type Rotation, rotate } from './rotary.js';
 
 /** Parameter shapes by name, in the order of the checkpoint. */
 export type ParameterShapes = Readonly<Record<string, { readonly shape: Shape }>>;
@@ -7,37 +9,96 @@ export type ParameterShapes = Readonly<Record<string, { readonly shape: Shape }>
 /** Gives the tensor of a parameter. */
 export type Parameters = (name: string) => Tensor;
 
-/** The parameters of block `prefix` at width d. */
-export function blockShapes(prefix: string, d: number): ParameterShapes {
+/**
+ * The parameters of block `prefix`. Weights are [in, out]; the columns of `attn.qkv` are queries, keys, values, those of a SwiGLU's `mlp.up`
+ * gate and up.
+ */
+export function blockShapes(prefix: string, config: BlockConfig): ParameterShapes {
+  const { width, heads, keyValueHeads, headDim, queryKeyNorm, attentionBias, mlp, mlpWidth, mlpBias } = completeBlock(config);
+  const [queries, keys] = [heads * headDim, keyValueHeads * headDim];
+  const upWidth = mlp === 'swiglu' ? 2 * mlpWidth : mlpWidth;
   return {
-    [`${prefix}.ln1.weight`]: { shape: [d] },
-    [`${prefix}.ln1.bias`]: { shape: [d] },
-    [`${prefix}.attn.qkv.weight`]: { shape: [d, 3 * d] },
-    [`${prefix}.attn.qkv.bias`]: { shape: [3 * d] },
-    [`${prefix}.attn.proj.weight`]: { shape: [d, d] },
-    [`${prefix}.attn.proj.bias`]: { shape: [d] },
-    [`${prefix}.ln2.weight`]: { shape: [d] },
-    [`${prefix}.ln2.bias`]: { shape: [d] },
-    [`${prefix}.mlp.up.weight`]: { shape: [d, 4 * d] },
-    [`${prefix}.mlp.up.bias`]: { shape: [4 * d] },
-    [`${prefix}.mlp.down.weight`]: { shape: [4 * d, d] },
-    [`${prefix}.mlp.down.bias`]: { shape: [d] },
+    ...normShapes(`${prefix}.ln1`, config),
+    ...linearShapes(`${prefix}.attn.qkv`, [width, queries + 2 * keys], attentionBias !== 'none'),
+    ...(queryKeyNorm !== undefined && {
+      [`${prefix}.attn.qnorm.weight`]: { shape: [queryKeyNorm === 'head' ? headDim : queries] },
+      [`${prefix}.attn.knorm.weight`]: { shape: [queryKeyNorm === 'head' ? headDim : keys] },
+    }),
+    ...linearShapes(`${prefix}.attn.proj`, [queries, width], attentionBias === 'all'),
+    ...normShapes(`${prefix}.ln2`, config),
+    ...linearShapes(`${prefix}.mlp.up`, [width, upWidth], mlpBias),
+    ...linearShapes(`${prefix}.mlp.down`, [mlpWidth, width], mlpBias),
   };
 }
 
-/** y = x W + b; x [N, in]. */
-export function linear(x: Tensor, p: Parameters, name: string): Tensor {
-  return x.matmul(p(`${name}.weight`)).add(p(`${name}.bias`));
+/** The parameters of a norm over the residual stream. */
+export function normShapes(name: string, { width, norm = 'layer' }: BlockConfig): ParameterShapes {
+  return {
+    ...(norm !== 'plain' && { [`${name}.weight`]: { shape: [width] } }),
+    ...(norm === 'layer' && { [`${name}.bias`]: { shape: [width] } }),
+  };
 }
 
-export function norm(x: Tensor, p: Parameters, name: string): Tensor {
-  return layerNorm(x, p(`${name}.weight`), p(`${name}.bias`));
+function linearShapes(name: string, shape: Shape, bias: boolean): ParameterShapes {
+  return { [`${name}.weight`]: { shape }, ...(bias && { [`${name}.bias`]: { shape: [shape[1]] } }) };
+}
+
+/** y = x W + b; x [N, in]. */
+export function linear(x: Tensor, p: Parameters, name: string, bias = true): Tensor {
+  const y = x.matmul(p(`${name}.weight`));
+  return bias ? y.add(p(`${name}.bias`)) : y;
+}
+
+/** The norm of the residual stream. @param x [N, D] */
+export function norm(x: Tensor, p: Parameters, name: string, config: BlockConfig): Tensor {
+  const { width, norm: kind, normEps: eps } = completeBlock(config);
+  if (kind === 'rms') return rmsNorm(x, p(`${name}.weight`), { eps });
+  if (kind === 'plain') return layerNorm(x, fill([width], 1), zeros([width]), { eps });
+  return layerNorm(x, p(`${name}.weight`), p(`${name}.bias`), { eps });
 }
 
 /**
- * One block over rows x [N, d]. @param attend [N, 3d] packed queries, keys, values -> [N, d]
+ * One block over rows x [N, D].
+ * @param attend [N, (H + 2G)·d] packed queries, keys, values -> [N, H·d]
+ * @param rotation of the T positions that follow one another in x, N a multiple of T; none where positions are learned
  */
-export function transformerBlock(x: Tensor, p: Parameters, prefix: string, attend: (qkv: Tensor) => Tensor): Tensor {
-  const attended = x.add(linear(attend(linear(norm(x, p, `${prefix}.ln1`), p, `${prefix}.attn.qkv`)), p, `${prefix}.attn.proj`));
-  return attended.add(linear(gelu(linear(norm(attended, p, `${prefix}.ln2`), p, `${prefix}.mlp.up`)), p, `${prefix}.mlp.down`));
+export function transformerBlock(
+  x: Tensor,
+  p: Parameters,
+  prefix: string,
+  config: BlockConfig,
+  attend: (qkv: Tensor) => Tensor,
+  rotation?: Rotation,
+): Tensor {
+  const { attentionBias, mlp, mlpWidth, mlpBias, normAfter } = completeBlock(config);
+  const attention = (h: Tensor) => {
+    const qkv = linear(h, p, `${prefix}.attn.qkv`, attentionBias !== 'none');
+    return linear(attend(placeQueriesAndKeys(qkv, p, prefix, config, rotation)), p, `${prefix}.attn.proj`, attentionBias === 'all');
+  };
+  const feedForward = (h: Tensor) => {
+    const up = linear(h, p, `${prefix}.mlp.up`, mlpBias);
+    if (mlp === 'gelu') return linear(gelu(up), p, `${prefix}.mlp.down`, mlpBias);
+    const [gate, value] = up.split([mlpWidth, mlpWidth], 1);
+    return linear(silu(gate).mul(value), p, `${prefix}.mlp.down`, mlpBias);
+  };
+  const addBranch = (stream: Tensor, branch: (h: Tensor) => Tensor, name: string) =>
+    stream.add(normAfter ? norm(branch(stream), p, name, config) : branch(norm(stream, p, name, config)));
+  return addBranch(addBranch(x, attention, `${prefix}.ln1`), feedForward, `${prefix}.ln2`);
+}
+
+/** Clamps, normalises and rotates as configured; in GPT-2 nothing is to be done. @param qkv [N, (H + 2G)·d] */
+function placeQueriesAndKeys(qkv: Tensor, p: Parameters, prefix: string, config: BlockConfig, rotation: Rotation | undefined): Tensor {
+  const { heads, keyValueHeads, headDim, queryKeyNorm, normEps: eps, clipQkv } = completeBlock(config);
+  const clipped = clipQkv === undefined ? qkv : qkv.clamp(-clipQkv, clipQkv);
+  if (queryKeyNorm === undefined && rotation === undefined) return clipped;
+  const [N] = qkv.shape;
+  const placed = (x: Tensor, count: number, name: string) => {
+    const weight = `${prefix}.attn.${name}.weight`;
+    const whole = queryKeyNorm === 'all' ? rmsNorm(x, p(weight), { eps }) : x;
+    const apart = whole.reshape([N, count, headDim]);
+    const normed = queryKeyNorm === 'head' ? rmsNorm(apart, p(weight), { eps }) : apart;
+    return (rotation === undefined ? normed : rotate(normed, rotation)).reshape([N, count * headDim]);
+  };
+  const [queries, keys, values] = clipped.split([heads * headDim, keyValueHeads * headDim, keyValueHeads * headDim], 1);
+  return concat([placed(queries, heads, 'qnorm'), placed(keys, keyValueHeads, 'knorm'), values], 1);
 }

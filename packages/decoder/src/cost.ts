@@ -1,12 +1,95 @@
-/** What a decoder costs: parameters on the accelerator and FLOPs. */
-import type { ParameterShapes } from './block.js';
-import type { DecoderConfig } from './config.js';
+/** What a model costs, said before anything runs: parameters, FLOPs, bytes on the accelerator and in the store. Multiply-adds count twice. */
+import { blockShapes, type ParameterShapes } from './block.js';
+import { completeBlock, type DecoderConfig } from './config.js';
+import { decoderShapes } from './decoder.js';
 
 export function countParameters(shapes: ParameterShapes): number {
   return Object.values(shapes).reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0);
 }
 
-/** Multiply-adds count twice. Attention is counted at half the context, the mean over a window; the head is included. */
-export function inferenceFlopsPerToken({ vocabSize, contextLength, layers, width }: DecoderConfig): number {
-  return 2 * (layers * 12 * width * width + vocabSize * width) + layers * 2 * contextLength * width;
+/** Of one row through every matrix; tables of rows (`tok`, `pos`) multiply nothing. */
+function matrixFlops(shapes: ParameterShapes): number {
+  return (
+    2 * countParameters(Object.fromEntries(Object.entries(shapes).filter(([name, { shape }]) => shape.length === 2 && !isTable(name))))
+  );
+}
+
+const isTable = (name: string) => /(^|\.)(tok|pos)\.weight$/.test(name);
+
+/** Attention is counted at half the context, the mean over a window; the head is included. */
+export function inferenceFlopsPerToken(config: DecoderConfig): number {
+  const { vocabSize, contextLength, layers, width, heads } = config;
+  const { headDim } = completeBlock(config);
+  return layers * (matrixFlops(blockShapes('h', config)) + 2 * contextLength * heads * headDim) + 2 * vocabSize * width;
+}
+
+/** Parameters and optimiser state are f32. */
+const FLOAT_BYTES = 4;
+
+/** Of the keys and values of one sequence that fills the context. */
+export function cacheBytes(config: DecoderConfig): number {
+  const { keyValueHeads, headDim } = completeBlock(config);
+  return config.layers * config.contextLength * 2 * keyValueHeads * headDim * FLOAT_BYTES;
+}
+
+export interface CostOptions {
+  readonly decoder: DecoderConfig;
+  /** The f-gram model: its parameters, and how many nodes of the forest a position costs (1.4 on English). */
+  readonly fgram?: { readonly shapes: ParameterShapes; readonly nodesPerToken?: number };
+  readonly rows?: { readonly count: number; readonly rowBytes: number };
+}
+
+export interface Cost {
+  readonly parameters: number;
+  /** Without token table, learned positions and head. */
+  readonly nonEmbeddingParameters: number;
+  readonly fgramParameters: number;
+  readonly inferenceFlopsPerToken: number;
+  /** A backward pass counts as two forward passes. */
+  readonly trainingFlopsPerToken: number;
+  /** Weights of the decoder, and the cache of one sequence. */
+  readonly inferenceBytes: number;
+  /** Weights, gradients and both moments of AdamW; activations come on top. */
+  readonly trainingBytes: number;
+  /** Rows off the accelerator. */
+  readonly storeBytes: number;
+}
+
+export function modelCost({ decoder, fgram, rows }: CostOptions): Cost {
+  const shapes = decoderShapes(decoder);
+  const parameters = countParameters(shapes);
+  const tables = countParameters(Object.fromEntries(Object.entries(shapes).filter(([name]) => isTable(name) || name === 'head.weight')));
+  const fgramParameters = countParameters(fgram?.shapes ?? {});
+  const inference = inferenceFlopsPerToken(decoder);
+  return {
+    parameters,
+    nonEmbeddingParameters: parameters - tables,
+    fgramParameters,
+    inferenceFlopsPerToken: inference,
+    trainingFlopsPerToken: 3 * (inference + (fgram === undefined ? 0 : (fgram.nodesPerToken ?? 1.4) * matrixFlops(fgram.shapes))),
+    inferenceBytes: parameters * FLOAT_BYTES + cacheBytes(decoder),
+    trainingBytes: 4 * (parameters + fgramParameters) * FLOAT_BYTES,
+    storeBytes: (rows?.count ?? 0) * (rows?.rowBytes ?? 0),
+  };
+}
+
+/** A cost as lines of text. */
+export function formatCost(cost: Cost): string {
+  const lines: [string, number, string][] = [
+    ['parameters', cost.parameters, ''],
+    ['  without tables and head', cost.nonEmbeddingParameters, ''],
+    ['  of the f-gram model', cost.fgramParameters, ''],
+    ['inference, per token', cost.inferenceFlopsPerToken, 'FLOP'],
+    ['training, per token', cost.trainingFlopsPerToken, 'FLOP'],
+    ['accelerator, inference', cost.inferenceBytes, 'B'],
+    ['accelerator, training without activations', cost.trainingBytes, 'B'],
+    ['store', cost.storeBytes, 'B'],
+  ];
+  return lines.map(([what, count, unit]) => `${what.padEnd(42)}${scaled(count, unit)}\n`).join('');
+}
+
+/** Three digits with a decimal prefix: 1.38 GFLOP. */
+function scaled(value: number, unit: string): string {
+  const power = value < 1000 ? 0 : Math.min(5, Math.floor(Math.log10(value) / 3));
+  return `${power === 0 ? value : (value / 1000 ** power).toPrecision(3)} ${['', 'k', 'M', 'G', 'T', 'P'][power]}${unit}`.trimEnd();
 }

@@ -1,18 +1,20 @@
 /** The decoder as pure functions over symbolic tensors: training, evaluation and inference share them. (SCONE, Alg. 4) */
-import { causalAttention, crossEntropy, type Tensor } from '@sconelm/tensor-webgpu';
-import { blockShapes, norm, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
-import type { DecoderConfig } from './config.js';
+import { causalAttention, crossEntropy, type Tensor, tensor } from '@sconelm/tensor-webgpu';
+import { blockShapes, norm, normShapes, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
+import { completeBlock, type DecoderConfig } from './config.js';
 import { normal, seedFor } from './random.js';
+import { type Rotation, rotationInputs } from './rotary.js';
 
 /** Shapes of a decoder's parameters, in the order of its checkpoint. */
-export function decoderShapes({ vocabSize, contextLength, layers, width }: DecoderConfig): ParameterShapes {
-  const blocks = Array.from({ length: layers }, (_, i) => blockShapes(`h.${i}`, width));
+export function decoderShapes(config: DecoderConfig): ParameterShapes {
+  const { vocabSize, contextLength, layers, width, rotary, tiedHead = true } = config;
+  const blocks = Array.from({ length: layers }, (_, i) => blockShapes(`h.${i}`, config));
   return {
     'tok.weight': { shape: [vocabSize, width] },
-    'pos.weight': { shape: [contextLength, width] },
+    ...(rotary === undefined && { 'pos.weight': { shape: [contextLength, width] } }),
     ...Object.assign({}, ...blocks),
-    'lnf.weight': { shape: [width] },
-    'lnf.bias': { shape: [width] },
+    ...normShapes('lnf', config),
+    ...(!tiedHead && { 'head.weight': { shape: [vocabSize, width] } }),
   };
 }
 
@@ -40,23 +42,45 @@ export function initialValues(
   return values;
 }
 
-/** Hidden states after the final norm. @param embeddings [B, T, d] without positions @returns [B·T, d] */
-export function decoderHidden(embeddings: Tensor, p: Parameters, { layers, heads }: DecoderConfig): Tensor {
-  const [B, T, d] = embeddings.shape;
-  const positions = p('pos.weight').slice([0, 0], [T, d]);
-  let x = embeddings.add(positions).reshape([B * T, d]);
-  for (let layer = 0; layer < layers; layer++) {
-    x = transformerBlock(x, p, `h.${layer}`, (qkv) => causalAttention(qkv.reshape([B, T, 3 * d]), { heads }).reshape([B * T, d]));
+/**
+ * All blocks and the final norm. @param x [N, D], positions added where they are learned
+ * @param attend [N, (H + 2G)·d] queries, keys and values of a layer -> [N, H·d]
+ */
+export function decoderTrunk(
+  x: Tensor,
+  p: Parameters,
+  config: DecoderConfig,
+  attend: (qkv: Tensor, layer: number) => Tensor,
+  rotation?: Rotation,
+): Tensor {
+  let hidden = x;
+  for (let layer = 0; layer < config.layers; layer++)
+    hidden = transformerBlock(hidden, p, `h.${layer}`, config, (qkv) => attend(qkv, layer), rotation);
+  return norm(hidden, p, 'lnf', config);
+}
+
+/** Hidden states after the final norm. @param embeddings [B, T, D] without positions @returns [B·T, D] */
+export function decoderHidden(embeddings: Tensor, p: Parameters, config: DecoderConfig): Tensor {
+  const [B, T, D] = embeddings.shape;
+  const { heads, rotary } = config;
+  const { keyValueHeads, headDim } = completeBlock(config);
+  const attend = (qkv: Tensor) =>
+    causalAttention(qkv.reshape([B, T, qkv.shape[1]]), { heads, keyValueHeads }).reshape([B * T, heads * headDim]);
+  if (rotary === undefined) {
+    const positions = p('pos.weight').slice([0, 0], [T, D]);
+    return decoderTrunk(embeddings.add(positions).reshape([B * T, D]), p, config, attend);
   }
-  return norm(x, p, 'lnf');
+  const { cos, sin } = rotationInputs(rotary, headDim, 0, T);
+  const rotation = { cos: tensor(cos.data, cos.shape), sin: tensor(sin.data, sin.shape) };
+  return decoderTrunk(embeddings.reshape([B * T, D]), p, config, attend, rotation);
 }
 
-/** Logits over the vocabulary, by the tied head. @param hidden [N, d] @returns [N, V] */
-export function decoderLogits(hidden: Tensor, p: Parameters): Tensor {
-  return hidden.matmul(p('tok.weight'), { transposeB: true });
+/** Logits over the vocabulary. @param hidden [N, D] @returns [N, V] */
+export function decoderLogits(hidden: Tensor, p: Parameters, { tiedHead = true }: Pick<DecoderConfig, 'tiedHead'> = {}): Tensor {
+  return hidden.matmul(p(tiedHead ? 'tok.weight' : 'head.weight'), { transposeB: true });
 }
 
-/** Cross-entropy of each target in nats. @param embeddings [B, T, d] @param targets [B, T] i32 @returns [B·T] */
+/** Cross-entropy of each target in nats. @param embeddings [B, T, D] @param targets [B, T] i32 @returns [B·T] */
 export function decoderLosses(embeddings: Tensor, targets: Tensor, p: Parameters, config: DecoderConfig): Tensor {
-  return crossEntropy(decoderLogits(decoderHidden(embeddings, p, config), p), targets.reshape([targets.size]));
+  return crossEntropy(decoderLogits(decoderHidden(embeddings, p, config), p, config), targets.reshape([targets.size]));
 }

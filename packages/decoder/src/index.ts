@@ -1,9 +1,10 @@
-export { blockShapes, linear, norm, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
+export { blockShapes, linear, norm, normShapes, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
 export { fingerprint, loadCheckpoint, readCheckpoint, saveCheckpoint, writeCheckpoint } from './checkpoint.js';
-export { type DecoderConfig, decoderConfigSchema, parseDecoderConfig } from './config.js';
-export { countParameters, inferenceFlopsPerToken } from './cost.js';
+export { type BlockConfig, type DecoderConfig, decoderConfigSchema, parseDecoderConfig } from './config.js';
+export { type Cost, type CostOptions, cacheBytes, countParameters, formatCost, inferenceFlopsPerToken, modelCost } from './cost.js';
 export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';
 export { DecoderError, type DecoderErrorCode } from './errors.js';
+export { type PresetName, presetOf, presets } from './presets.js';
 export { normal, seedFor, uniform } from './random.js';
 export { encodeSafetensors, type NamedTensor, parseSafetensors, type StoredDType } from './safetensors.js';
 export { Sampler, type SamplingOptions } from './sampler.js';

@@ -2,6 +2,7 @@
 import {
   cachedAttention,
   type Device,
+  type HostTensor,
   hostTensor,
   type Program,
   type Result,
@@ -10,15 +11,16 @@ import {
   type VariableSet,
   writeRows,
 } from '@sconelm/tensor-webgpu';
-import { norm, type Parameters, transformerBlock } from './block.js';
-import type { DecoderConfig } from './config.js';
-import { decoderLogits } from './decoder.js';
+import type { Parameters } from './block.js';
+import { completeBlock, type DecoderConfig } from './config.js';
+import { decoderLogits, decoderTrunk } from './decoder.js';
 import { DecoderError } from './errors.js';
+import { rotationInputs } from './rotary.js';
 
 /** Largest chunk that is run at once. */
 const MAX_CHUNK = 64;
 
-type Inputs = { tokens: Tensor; rows: Tensor; positions: Tensor; length: Tensor };
+type Inputs = { tokens: Tensor; rows: Tensor; length: Tensor } & ({ positions: Tensor } | { cos: Tensor; sin: Tensor });
 
 export interface SessionInput {
   /** Token per position; −1 where `rows` gives the embedding. */
@@ -38,25 +40,27 @@ export class DecodeSession implements Disposable {
 
   constructor(device: Device, config: DecoderConfig, parameters: Parameters) {
     this.config = config;
-    const { contextLength, width: d, heads, layers } = config;
-    const shape = [1, contextLength, 2 * d];
+    const { contextLength, heads, layers } = config;
+    const { keyValueHeads, headDim } = completeBlock(config);
+    const shape = [1, contextLength, 2 * keyValueHeads * headDim];
     const names = Array.from({ length: layers }, (_, i) => `h.${i}`);
     const caches = device.variables(Object.fromEntries(names.map((name) => [name, { shape }])), 'key-value cache');
     for (const cache of caches) cache.write(new Float32Array(cache.tensor.size));
     this.#caches = caches;
-    this.#program = device.compile(({ tokens, rows, positions, length }: Inputs) => {
+    this.#program = device.compile((inputs: Inputs) => {
+      const { tokens, rows, length } = inputs;
       const T = tokens.size;
       const updates: ReturnType<typeof update>[] = [];
-      let x = parameters('tok.weight').gatherRows(tokens).add(rows).add(parameters('pos.weight').gatherRows(positions));
-      for (let layer = 0; layer < layers; layer++) {
+      const embedded = parameters('tok.weight').gatherRows(tokens).add(rows);
+      const placed = 'positions' in inputs ? embedded.add(parameters('pos.weight').gatherRows(inputs.positions)) : embedded;
+      const attend = (packed: Tensor, layer: number) => {
         const cache = caches.get(`h.${layer}`);
-        x = transformerBlock(x, parameters, `h.${layer}`, (packed) => {
-          const qkv = packed.reshape([1, T, 3 * d]);
-          updates.push(update(cache, writeRows(cache.tensor, qkv, length, { column: d })));
-          return cachedAttention(qkv, cache.tensor, length, { heads }).reshape([T, d]);
-        });
-      }
-      return { outputs: { logits: decoderLogits(norm(x, parameters, 'lnf'), parameters) }, updates };
+        const qkv = packed.reshape([1, T, packed.shape[1]]);
+        updates.push(update(cache, writeRows(cache.tensor, qkv, length, { column: heads * headDim })));
+        return cachedAttention(qkv, cache.tensor, length, { heads, keyValueHeads }).reshape([T, heads * headDim]);
+      };
+      const hidden = decoderTrunk(placed, parameters, config, attend, 'cos' in inputs ? inputs : undefined);
+      return { outputs: { logits: decoderLogits(hidden, parameters, config) }, updates };
     }, INVARIANT);
   }
 
@@ -92,7 +96,7 @@ export class DecodeSession implements Disposable {
       const result: { readonly logits: Result } = this.#program.run({
         tokens: hostTensor(tokens.slice(start, start + size) as Int32Array<ArrayBuffer>),
         rows: hostTensor(chunkRows as Float32Array<ArrayBuffer>, [size, width]),
-        positions: hostTensor(Int32Array.from({ length: size }, (_, i) => this.#length + i)),
+        ...this.#positions(size),
         length: hostTensor(new Int32Array([this.#length])),
       });
       this.#length += size;
@@ -100,6 +104,13 @@ export class DecodeSession implements Disposable {
       start += size;
     }
     return logits;
+  }
+
+  /** Where the next `count` positions are, as the model takes them. */
+  #positions(count: number): { positions: HostTensor } | { cos: HostTensor; sin: HostTensor } {
+    const { rotary } = this.config;
+    if (rotary !== undefined) return rotationInputs(rotary, completeBlock(this.config).headDim, this.#length, count);
+    return { positions: hostTensor(Int32Array.from({ length: count }, (_, i) => this.#length + i)) };
   }
 
   [Symbol.dispose](): void {

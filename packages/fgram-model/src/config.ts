@@ -1,5 +1,5 @@
 /** The sizes of an f-gram model, and the initial values with which it starts as the identity on its last token. */
-import { blockShapes, initialValues, type ParameterShapes } from '@sconelm/decoder';
+import { blockShapes, initialValues, normShapes, type ParameterShapes } from '@sconelm/decoder';
 import { z } from 'zod';
 
 const positive = z.int().positive();
@@ -45,17 +45,15 @@ export const fgramModelConfigSchema = z
 export type FgramModelConfig = z.infer<typeof fgramModelConfigSchema>;
 
 /** Shapes of the f-gram model's parameters, residual rows apart; the token table is the decoder's unless it has its own, [vocabSize, d]. */
-export function fgramShapes(
-  { maxLength, layers, width, finalNorm, combine, ownTable }: FgramModelConfig,
-  vocabSize: number,
-): ParameterShapes {
+export function fgramShapes(config: FgramModelConfig, vocabSize: number): ParameterShapes {
+  const { maxLength, layers, width, finalNorm, combine, ownTable } = config;
   if (layers === 0) return {};
-  const blocks = Array.from({ length: layers }, (_, i) => blockShapes(`fgram.h.${i}`, width));
+  const blocks = Array.from({ length: layers }, (_, i) => blockShapes(`fgram.h.${i}`, config));
   return {
     ...(ownTable ? { 'fgram.tok.weight': { shape: [vocabSize, width] } } : {}),
     'fgram.pos.weight': { shape: [maxLength, width] },
     ...Object.assign({}, ...blocks),
-    ...(finalNorm ? { 'fgram.lnf.weight': { shape: [width] }, 'fgram.lnf.bias': { shape: [width] } } : {}),
+    ...(finalNorm ? normShapes('fgram.lnf', config) : {}),
     ...(combine === 'gated' ? { 'fgram.gate.weight': { shape: [width, width] }, 'fgram.gate.bias': { shape: [width] } } : {}),
     'fgram.gain': { shape: [1] },
   };

@@ -57,21 +57,18 @@ export function fgramRows(
 }
 
 /** A's row per node, combined with the node's token. */
-function modelRows(
-  { nodeTokens, depths, ancestors, ends }: ForestTensors,
-  p: Parameters,
-  { layers, heads, unit, finalNorm, combine = 'replace', ownTable }: FgramModelConfig,
-): Tensor {
+function modelRows({ nodeTokens, depths, ancestors, ends }: ForestTensors, p: Parameters, config: FgramModelConfig): Tensor {
+  const { layers, heads, unit, finalNorm, combine = 'replace', ownTable } = config;
   const input = p(ownTable ? 'fgram.tok.weight' : 'tok.weight')
     .gatherRows(nodeTokens)
     .add(p('fgram.pos.weight').gatherRows(depths))
     .mul(1 / unit);
   let x = input;
   for (let layer = 0; layer < layers; layer++) {
-    x = transformerBlock(x, p, `fgram.h.${layer}`, (qkv) => ancestorAttention(qkv, ancestors, ends, { heads }));
+    x = transformerBlock(x, p, `fgram.h.${layer}`, config, (qkv) => ancestorAttention(qkv, ancestors, ends, { heads }));
   }
   const gain = p('fgram.gain');
-  if (finalNorm) return norm(x, p, 'fgram.lnf').mul(gain);
+  if (finalNorm) return norm(x, p, 'fgram.lnf', config).mul(gain);
   if (combine === 'replace') return x.mul(gain.mul(unit));
   const token = p('tok.weight').gatherRows(nodeTokens);
   if (combine === 'add') return token.add(x.sub(input).mul(gain.mul(unit)));

@@ -1,0 +1,55 @@
+/**
+ * Rotary positions. Angles are computed here, in double precision, and given to programs as cosines and sines: WGSL promises little about
+ * cos(x) beyond π, and the angle of position p is p.
+ */
+import { concat, type HostTensor, hostTensor, type Tensor } from '@sconelm/tensor-webgpu';
+import type { DecoderConfig } from './config.js';
+
+type Rotary = NonNullable<DecoderConfig['rotary']>;
+
+/** Cosines and sines, [T, headDim / 2] each. */
+export interface Rotation {
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+/** Angle per position of each pair: base^(−2i / headDim), stretched where the model was trained so. @returns [headDim / 2] */
+export function rotaryFrequencies({ base, scaling }: Rotary, headDim: number): Float64Array {
+  const frequencies = Float64Array.from({ length: headDim / 2 }, (_, i) => base ** ((-2 * i) / headDim));
+  if (scaling === undefined) return frequencies;
+  if (scaling.kind === 'linear') return frequencies.map((frequency) => frequency / scaling.factor);
+  // Waves that fit the original context often stay, those that do not are stretched, those between are blended.
+  const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalContext } = scaling;
+  return frequencies.map((frequency) => {
+    const turns = (originalContext * frequency) / (2 * Math.PI);
+    const kept = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+    return kept * frequency + ((1 - kept) * frequency) / factor;
+  });
+}
+
+/** The rotation of positions first, first + 1, ... as inputs of a program, [count, headDim / 2] each. */
+export function rotationInputs(rotary: Rotary, headDim: number, first: number, count: number): { cos: HostTensor; sin: HostTensor } {
+  const frequencies = rotaryFrequencies(rotary, headDim);
+  const half = frequencies.length;
+  const angle = (i: number) => (first + Math.floor(i / half)) * frequencies[i % half];
+  const shape = [count, half];
+  return {
+    cos: hostTensor(
+      Float32Array.from({ length: count * half }, (_, i) => Math.cos(angle(i))),
+      shape,
+    ),
+    sin: hostTensor(
+      Float32Array.from({ length: count * half }, (_, i) => Math.sin(angle(i))),
+      shape,
+    ),
+  };
+}
+
+/** Rotates the pairs (i, i + d/2) of every head. @param x [B · T, H, d] @param rotation of T positions @returns the same shape */
+export function rotate(x: Tensor, { cos, sin }: Rotation): Tensor {
+  const [N, H, d] = x.shape;
+  const [T, half] = cos.shape;
+  const [a, b] = x.reshape([N / T, T, H, d]).split([half, half], 3);
+  const [c, s] = [cos.reshape([T, 1, half]), sin.reshape([T, 1, half])];
+  return concat([a.mul(c).sub(b.mul(s)), b.mul(c).add(a.mul(s))], 3).reshape(x.shape);
+}
