@@ -1,5 +1,11 @@
 /** What can go wrong with models and checkpoints: a stable `code`, a message that says what and where, a remedy. */
-export type DecoderErrorCode = 'MODEL_CONFIG' | 'CHECKPOINT_CORRUPT' | 'CHECKPOINT_MISMATCH' | 'CONTEXT_FULL' | 'SAMPLING_OPTION';
+export type DecoderErrorCode =
+  | 'MODEL_CONFIG'
+  | 'CHECKPOINT_CORRUPT'
+  | 'CHECKPOINT_MISMATCH'
+  | 'CONTEXT_FULL'
+  | 'SAMPLING_OPTION'
+  | 'LOGITS';
 
 export class DecoderError extends Error {
   readonly code: DecoderErrorCode;

@@ -4,8 +4,19 @@ export { type BlockConfig, type DecoderConfig, decoderConfigSchema, parseDecoder
 export { type Cost, type CostOptions, cacheBytes, countParameters, formatCost, inferenceFlopsPerToken, modelCost } from './cost.js';
 export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';
 export { DecoderError, type DecoderErrorCode } from './errors.js';
+export { largest } from './largest.js';
 export { type PresetName, presetOf, presets } from './presets.js';
 export { normal, seedFor, uniform } from './random.js';
 export { encodeSafetensors, type NamedTensor, parseSafetensors, type StoredDType } from './safetensors.js';
-export { Sampler, type SamplingOptions } from './sampler.js';
+export {
+  adjustLogits,
+  type Candidates,
+  candidatesOf,
+  expectSampling,
+  logSumExp,
+  pick,
+  Sampler,
+  type SamplingOptions,
+  type TokenCounts,
+} from './sampler.js';
 export { DecodeSession, type SessionInput } from './session.js';
