@@ -90,6 +90,36 @@ describe('a text of one’s own', () => {
     expect(await store('info')).toMatchObject({ code: 2, err: expect.stringContaining('--store') });
   });
 
+  it('goes on without rows that cannot be had, if told to, and says how many', async () => {
+    const eval_ = async (...args: string[]) => {
+      const { code, out, err } = await command('infer', ['eval', '--run', 'runs/scone', '--text', 'new.txt', '--json', ...args]);
+      return { code, err, ...JSON.parse(out) };
+    };
+    writeFileSync(at('new.txt'), story(200));
+    expect(await command('train', ['store', 'copy', 'file:runs/scone/rows', 'file:holes', '--block-rows', '1'])).toMatchObject({ code: 0 });
+    const file = at('holes/rows-00000.bin');
+    const rows = readFileSync(file);
+    for (let row = 0; row < rows.length / 128; row += 2) rows[row * 128 + 2] ^= 0x40;
+    writeFileSync(file, rows);
+    const whole = await eval_('--store', 'file:runs/scone/rows');
+    expect(whole).toMatchObject({ code: 0, fallbackRows: 0, recomputedRows: 0 });
+    const holes = ['--store', 'file:holes'];
+    expect(await eval_(...holes, '--check', 'first-touch')).toMatchObject({ code: 1, error: { code: 'STORE_CORRUPT' } });
+    const without = await eval_(...holes, '--damaged-rows', 'fallback');
+    expect(without).toMatchObject({ code: 0, recomputedRows: 0, err: expect.stringContaining('have their own embeddings') });
+    expect(without.fallbackRows).toBeGreaterThan(40);
+    expect(without.loss).not.toBe(whole.loss);
+    const again = await eval_(...holes, '--damaged-rows', 'recompute');
+    expect(again).toMatchObject({ code: 0, fallbackRows: 0, loss: whole.loss, err: expect.stringContaining('computed again') });
+    expect(again.recomputedRows).toBeGreaterThan(0);
+    const generate = ['generate', '--run', 'runs/scone', '--prompt', story(1), '--max-tokens', '5'];
+    const [text, recomputed] = [
+      await command('infer', generate),
+      await command('infer', [...generate, ...holes, '--damaged-rows', 'recompute']),
+    ];
+    expect(recomputed).toMatchObject({ code: 0, out: text.out, err: expect.stringContaining('computed again') });
+  });
+
   it('keeps stores, runs and data apart that do not belong together', async () => {
     const run = (directory: string, ...args: string[]) => command('train', ['run', ...SMALL, '--directory', directory, ...args]);
     expect(await run('runs/other', '--seed', '2', '--tokens', '640')).toMatchObject({ code: 0 });

@@ -1,12 +1,32 @@
 /** A trained run as inference needs it: model, tokenizer, f-grams and their store, checked to belong together. */
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { sha256, withArtifactErrors } from '@sconelm/artifact';
 import { fingerprint } from '@sconelm/decoder';
-import { type Model, openModel, readRunManifest, runPaths, type SessionFgrams } from '@sconelm/fgram-model';
-import { openFgrams, Tokenizer } from '@sconelm/ngram-miner';
-import { openStore, type RowStore } from '@sconelm/offload-store';
+import { type Model, openModel, RowComputer, readRunManifest, runPaths, type SessionFgrams } from '@sconelm/fgram-model';
+import { type FgramSet, openFgrams, Tokenizer } from '@sconelm/ngram-miner';
+import { loadBackends, type OpenOptions, openStore, type RowStore } from '@sconelm/offload-store';
 import type { Device } from '@sconelm/tensor-webgpu';
+import { z } from 'zod';
 import { InferError } from './errors.js';
+
+/** Options of every command that opens a run. */
+export const runOptions = {
+  run: z.string().default('runs/quickstart/scone').describe('a trained run'),
+  store: z.string().optional().describe('URL of its store (default: rows in the run’s folder)'),
+  backend: z.array(z.string()).default([]).describe('files of modules that export further store backends'),
+  check: z
+    .enum(['never', 'first-touch', 'always'])
+    .optional()
+    .describe('when rows are compared with their checksums (default: always over a network, first-touch with --damaged-rows, else never)'),
+  damagedRows: z
+    .enum(['error', 'fallback', 'recompute'])
+    .default('error')
+    .describe('what is done about rows that cannot be had: error, fallback (the token’s own embedding), recompute (by the f-gram model)'),
+};
+
+export type RunOptions = z.output<z.ZodObject<typeof runOptions>>;
 
 export interface Run extends AsyncDisposable {
   readonly model: Model;
@@ -15,8 +35,10 @@ export interface Run extends AsyncDisposable {
   readonly fgrams?: SessionFgrams & { readonly rows: RowStore };
 }
 
-/** @param store URL; rows in the run's folder where absent @throws the typed error of the part that is missing, damaged or of another run */
-export async function openRun(device: Device, directory: string, store?: string): Promise<Run> {
+/** @throws the typed error of the part that is missing, damaged or of another run */
+export async function openRun(device: Device, { run, store, backend, check, damagedRows }: RunOptions): Promise<Run> {
+  await loadBackends(backend.map((file) => pathToFileURL(file).href));
+  const directory = path.resolve(run);
   const paths = runPaths(directory);
   const manifest = await readRunManifest(directory);
   const json = await withArtifactErrors(paths.tokenizer, () => readFile(paths.tokenizer, 'utf8'));
@@ -25,27 +47,45 @@ export async function openRun(device: Device, directory: string, store?: string)
   }
   const tokenizer = Tokenizer.parse(json);
   const model = await openModel(device, directory);
-  const dispose = () => model[Symbol.dispose]();
-  if (manifest.fgrams === undefined) return { model, tokenizer, [Symbol.asyncDispose]: async () => dispose() };
+  if (manifest.fgrams === undefined) return { model, tokenizer, [Symbol.asyncDispose]: async () => model[Symbol.dispose]() };
+  let computer: RowComputer | undefined;
+  const dispose = () => {
+    computer?.[Symbol.dispose]();
+    model[Symbol.dispose]();
+  };
   try {
     const set = await openFgrams(paths.fgrams);
     if (set.hash !== manifest.fgrams) {
       throw new InferError('RUN_MIXED', `${paths.fgrams} has other f-grams than this run`, 'Copy the run’s folder again.');
     }
+    let damaged: OpenOptions['damaged'] & {} = 'error';
+    if (damagedRows === 'recompute') {
+      const ofRun = computerOf(device, model, set);
+      computer = ofRun;
+      damaged = (ids, into) => ofRun.compute(ids, into);
+    } else damaged = damagedRows;
     const rows = await openStore(store ?? `file:${paths.rows}`, {
       expect: { fgrams: set.hash, model: await fingerprint(model.variables) },
+      damaged,
+      ...(check === undefined ? {} : { check }),
     });
     return {
       model,
       tokenizer,
       fgrams: { matcher: set.matcher(tokenizer.endOfText), rows },
       async [Symbol.asyncDispose]() {
-        dispose();
         await rows.close();
+        dispose();
       },
     };
   } catch (error) {
     dispose();
     throw error;
   }
+}
+
+/** Computes rows anew as precompute did: the f-gram model is part of the run. */
+function computerOf(device: Device, { config: { fgram }, parameters }: Model, set: FgramSet): RowComputer {
+  if (fgram === undefined) throw new Error('unreachable: a run with f-grams has an f-gram model');
+  return new RowComputer(device, set, parameters, fgram);
 }

@@ -2,7 +2,8 @@
 import { decoderLosses } from '@sconelm/decoder';
 import { type Device, hostTensor, type Program, type Result, type Tensor } from '@sconelm/tensor-webgpu';
 import { batchForest } from './forest.js';
-import type { FgramMatcher, RowSource } from './inference.js';
+import type { FgramMatcher } from './inference.js';
+import { lookUp, type RowSource } from './look-up.js';
 import { batchInputs, embed, type ForestTensors, fgramRows } from './model.js';
 import type { Model } from './scone-model.js';
 
@@ -101,20 +102,7 @@ function lookUpLosses(device: Device, { config: { decoder }, parameters }: Model
   }));
   return {
     async run({ tokens, targets, ids }) {
-      const baseTokens = tokens.slice();
-      const rows = new Float32Array(tokens.length * width);
-      if (store !== undefined) {
-        const positions = [...ids.keys()].filter((i) => ids[i] >= 0);
-        const found = new Float32Array(positions.length * width);
-        await store.read(
-          Uint32Array.from(positions, (i) => ids[i]),
-          found,
-        );
-        positions.forEach((position, i) => {
-          baseTokens[position] = -1;
-          rows.set(found.subarray(i * width, (i + 1) * width), position * width);
-        });
-      }
+      const { tokens: baseTokens, rows } = await lookUp(store, tokens, ids, width);
       return floats(
         program.run({
           baseTokens: hostTensor(baseTokens, [BATCH, T]),

@@ -2,7 +2,8 @@ export { type FgramModelConfig, fgramModelConfigSchema, fgramShapes, identityVal
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js';
 export { type BatchForest, batchForest, buildForest, type Forest, NODE_BUCKET, type Slices } from './forest.js';
 export { type GeneratedToken, type GenerateOptions, generateTokens } from './generate.js';
-export { type FgramMatcher, FgramSession, type RowSource, type SessionFgrams } from './inference.js';
+export { type FgramMatcher, FgramSession, type SessionFgrams } from './inference.js';
+export { type LookedUp, lookUp, type RowSource } from './look-up.js';
 export { batchInputs, embed, type ForestTensors, fgramRows, forestInputs, residualOf } from './model.js';
 export { type FgramSource, type PrecomputeOptions, precompute, RowComputer, type RowSink } from './precompute.js';
 export { RowAdam, type RowAdamOptions } from './row-adam.js';

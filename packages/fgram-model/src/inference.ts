@@ -1,5 +1,6 @@
 /** Decoding with f-grams: each token is matched, and its row read from a store takes the place of its embedding. (SCONE, Alg. 1, inference) */
 import type { DecoderConfig, DecodeSession } from '@sconelm/decoder';
+import { lookUp, type RowSource } from './look-up.js';
 
 /** Finds the longest f-gram that ends at each token. */
 export interface FgramMatcher {
@@ -8,12 +9,6 @@ export interface FgramMatcher {
   /** Length of the current match; 1 where none. */
   readonly length: number;
   reset(): void;
-}
-
-/** Where rows come from. */
-export interface RowSource {
-  /** @param into [ids.length, width] */
-  read(ids: Uint32Array, into: Float32Array): void | Promise<void>;
 }
 
 /** The f-grams of a session; a plain decoder has none. */
@@ -44,28 +39,13 @@ export class FgramSession {
     return this.#session.length;
   }
 
-  /** Appends tokens; all rows of a chunk are read at once. @returns logits of every new position, [n, V] */
+  /** Appends tokens; all rows of a chunk are read at once, and a lost one leaves its token's embedding. @returns logits of every new position, [n, V] */
   async append(tokens: ArrayLike<number>): Promise<Float32Array> {
-    const base = Int32Array.from(tokens);
-    const { width } = this.config;
-    const rows = new Float32Array(base.length * width);
-    const positions: number[] = [];
-    const ids: number[] = [];
-    base.forEach((token, i) => {
+    const ids = Array.from(tokens, (token) => {
       const id = this.#fgrams?.matcher.push(token) ?? -1;
       this.lengths.push(this.#fgrams?.matcher.length ?? 1);
-      if (id < 0) return;
-      base[i] = -1;
-      positions.push(i);
-      ids.push(id);
+      return id;
     });
-    if (this.#fgrams !== undefined && ids.length > 0) {
-      const found = new Float32Array(ids.length * width);
-      await this.#fgrams.rows.read(Uint32Array.from(ids), found);
-      positions.forEach((position, i) => {
-        rows.set(found.subarray(i * width, (i + 1) * width), position * width);
-      });
-    }
-    return this.#session.append({ tokens: base, rows });
+    return this.#session.append(await lookUp(this.#fgrams?.rows, tokens, ids, this.config.width));
   }
 }

@@ -36,6 +36,7 @@ export class RowComputer implements Disposable {
   readonly #set: FgramSource;
   readonly #config: FgramModelConfig;
   readonly #program: Program<{ [K in keyof ForestTensors]: Tensor }, { rows: Tensor }>;
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(device: Device, set: FgramSource, parameters: Parameters, config: FgramModelConfig) {
     this.#set = set;
@@ -46,8 +47,17 @@ export class RowComputer implements Disposable {
     );
   }
 
-  /** @param ids [n]; best in the f-grams' lexicographic order, so that neighbours share prefixes @param into [n, width], filled */
-  async compute(ids: Uint32Array, into: Float32Array): Promise<void> {
+  /**
+   * Calls take turns, because a program's results last until its next run.
+   * @param ids [n]; best in the f-grams' lexicographic order, so that neighbours share prefixes @param into [n, width], filled
+   */
+  compute(ids: Uint32Array, into: Float32Array): Promise<void> {
+    const turn = this.#turn.then(() => this.#compute(ids, into));
+    this.#turn = turn.catch(() => {}); // its caller gets the error; the next in line starts all the same
+    return turn;
+  }
+
+  async #compute(ids: Uint32Array, into: Float32Array): Promise<void> {
     const { width, maxLength } = this.#config;
     const fgrams = Array.from(ids, (id) => this.#set.tokensOf(id));
     const lengths = fgrams.map((tokens) => tokens.length);

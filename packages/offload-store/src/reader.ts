@@ -26,7 +26,7 @@ export interface ReaderOptions {
   /**
    * 'never' leaves checking to `verify`: a checksum per row would cost as much as the copy. 'first-touch' reads the whole block when one of its
    * rows is first wanted, and compares its checksum. 'always' gives out no byte whose block was not compared. The default is 'always' for media
-   * that may change under a reader (`https:`), else 'never'.
+   * that may change under a reader (`https:`), else 'first-touch' if something is to be done about damaged rows, else 'never'.
    */
   readonly check?: 'never' | 'first-touch' | 'always';
   /** With 'always': bytes of compared blocks that are kept. Default 16 MiB. */
@@ -76,8 +76,8 @@ export class RowStore implements AsyncDisposable {
   #closed = false;
 
   constructor(url: string, reader: RowReader, options: ReaderOptions = {}) {
-    const { check = reader.isTrusted === false ? 'always' : 'never', cacheBytes = 2 ** 24 } = options;
-    const { damaged = 'error', cacheRows = 0, hotRows = 0 } = options;
+    const { damaged = 'error', cacheBytes = 2 ** 24, cacheRows = 0, hotRows = 0 } = options;
+    const { check = reader.isTrusted === false ? 'always' : damaged === 'error' ? 'never' : 'first-touch' } = options;
     this.url = url;
     this.#reader = reader;
     this.#checksums = new Checksums(url, reader);

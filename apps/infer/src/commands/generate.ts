@@ -1,20 +1,19 @@
 /** `scone-infer generate`. */
-import path from 'node:path';
 import { defineCommand } from '@sconelm/cli-kit';
 import { DecodeSession, Sampler } from '@sconelm/decoder';
 import { FgramSession, generateTokens } from '@sconelm/fgram-model';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
+import { reportDamage } from '../damage.js';
 import { InferError } from '../errors.js';
-import { openRun } from '../run-folder.js';
+import { openRun, runOptions } from '../run-folder.js';
 
 export const generateCommand = defineCommand({
   name: 'generate',
   summary: 'text that goes on from a prompt, rows read from the store',
   examples: ['npm run infer -- generate --run runs/quickstart/scone --prompt "The people of the United States"'],
   config: z.strictObject({
-    run: z.string().default('runs/quickstart/scone').describe('a trained run'),
-    store: z.string().optional().describe('URL of its store (default: rows in the run’s folder)'),
+    ...runOptions,
     prompt: z.string().default('').describe('text to go on from'),
     maxTokens: z.int().positive().default(100).describe('tokens to generate, as far as the context reaches'),
     temperature: z.number().nonnegative().default(0.8).describe('0 is greedy'),
@@ -22,9 +21,9 @@ export const generateCommand = defineCommand({
     topP: z.number().positive().max(1).default(1).describe('only the most likely tokens of this mass'),
     seed: z.int().nonnegative().default(0).describe('the same seed gives the same text'),
   }),
-  run: async ({ config, signal, write, output }) => {
+  run: async ({ config, signal, progress, write, output }) => {
     using device = await openDevice();
-    await using run = await openRun(device, path.resolve(config.run), config.store);
+    await using run = await openRun(device, config);
     const { model, tokenizer, fgrams } = run;
     const { temperature, topK, topP, seed } = config;
     const sampler = new Sampler({ temperature, topP, seed, ...(topK === undefined ? {} : { topK }) });
@@ -50,6 +49,9 @@ export const generateCommand = defineCommand({
     const text = tokenizer.decode(tokens.slice(1));
     times.sort((a, b) => a - b);
     const msPerToken = times[times.length >> 1] ?? 0;
-    output({ text, tokens: times.length, msPerToken }, `${text.slice(shown.length)}\n`);
+    output(
+      { text, tokens: times.length, msPerToken, ...(fgrams === undefined ? {} : reportDamage(fgrams.rows, progress)) },
+      `${text.slice(shown.length)}\n`,
+    );
   },
 });
