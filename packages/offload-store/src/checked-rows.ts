@@ -22,12 +22,12 @@ export class FirstTouchRows implements RowSource {
 
   readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): void | Promise<void> {
     const { blockRows } = this.#reader.manifest;
-    const touched = new Set<number>();
+    const touched: number[] = [];
     for (const id of ids) {
       const block = Math.floor(id / blockRows);
-      if (this.#good[block] === 0) touched.add(block);
+      if (this.#good[block] === 0 && touched.at(-1) !== block) touched.push(block);
     }
-    return touched.size === 0 ? this.#reader.readRows(ids, into, signal) : this.#touch([...touched], ids, into, signal);
+    return touched.length === 0 ? this.#reader.readRows(ids, into, signal) : this.#touch(touched, ids, into, signal);
   }
 
   async #touch(blocks: readonly number[], ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {

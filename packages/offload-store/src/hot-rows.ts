@@ -1,5 +1,7 @@
 /** The rows of the lowest ids in memory. Ids are ranks, so these are the ones that are asked for most, and a bound on them is all the policy. */
 import type { RowReader } from './backend.js';
+import type { StoreManifest } from './manifest.js';
+import { allocateRows, type RowBuffer } from './row-dtype.js';
 
 /** Where rows come from: a backend's reader, or the same with its blocks checked. */
 export type RowSource = Pick<RowReader, 'readRows'>;
@@ -10,14 +12,15 @@ const CHUNK_BYTES = 2 ** 20;
 export class HotRows {
   /** Rows 0 to `loaded` - 1 are here. */
   loaded = 0;
+  /** As they are stored. */
+  readonly encoded: RowBuffer;
   readonly #rowBytes: number;
   readonly #rows: number;
-  readonly #bytes: Uint8Array;
 
-  constructor(rowBytes: number, rows: number) {
+  constructor({ dtype, width, rowBytes }: StoreManifest, rows: number) {
+    this.encoded = allocateRows(dtype, width, rows);
     this.#rowBytes = rowBytes;
     this.#rows = rows;
-    this.#bytes = new Uint8Array(rows * rowBytes);
   }
 
   /** Loads the rows, lowest ids first. Ends early when aborted. */
@@ -27,24 +30,9 @@ export class HotRows {
       const first = this.loaded;
       const count = Math.min(step, this.#rows - first);
       const ids = Uint32Array.from({ length: count }, (_, i) => first + i);
-      await source.readRows(ids, this.#bytes.subarray(first * this.#rowBytes, (first + count) * this.#rowBytes), signal);
+      await source.readRows(ids, this.encoded.bytes.subarray(first * this.#rowBytes, (first + count) * this.#rowBytes), signal);
       this.loaded += count;
       await new Promise((resolve) => setTimeout(resolve));
     }
-  }
-
-  /**
-   * Copies the rows that are here.
-   * @param ids the first `count` are unique and ascending, so that hot ones come first
-   * @returns how many of them were here
-   */
-  copy(ids: Uint32Array, count: number, into: Uint8Array): number {
-    const rowBytes = this.#rowBytes;
-    let hot = 0;
-    for (; hot < count && ids[hot]! < this.loaded; hot += 1) {
-      const from = ids[hot]! * rowBytes;
-      into.set(this.#bytes.subarray(from, from + rowBytes), hot * rowBytes);
-    }
-    return hot;
   }
 }

@@ -4,13 +4,13 @@ export interface StoreMetrics {
   readonly reads: number;
   /** Rows asked for, repeats included. */
   readonly rows: number;
-  /** Rows read: repeats within a call once. */
-  readonly distinctRows: number;
   /** Of those, the hot ones. */
   readonly hotHits: number;
-  /** Of the others, those found in the cache. */
+  /** The others, repeats within a call once. */
+  readonly distinctRows: number;
+  /** Of those, the ones found in the cache. */
   readonly cacheHits: number;
-  /** Bytes of the rows that were not hot. */
+  /** Bytes of the distinct rows. */
   readonly bytes: number;
   /** Calls that were answered by a promise rather than at once. */
   readonly promised: number;

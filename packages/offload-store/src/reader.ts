@@ -49,7 +49,7 @@ interface Scratch {
   readonly rows: RowBuffer;
 }
 
-/** Hands `count` rows from `row` on of the scratch buffer to the caller, as his rows from `to` on. */
+/** Hands `count` rows from `row` on of a buffer to the caller, as his rows from `to` on. */
 type Deliver = (rows: RowBuffer, row: number, count: number, to: number) => void;
 
 /** A published store, open for reading. */
@@ -101,7 +101,7 @@ export class RowStore implements AsyncDisposable {
     this.width = width;
     this.dtype = dtype;
     this.rowBytes = rowBytes;
-    this.#hot = new HotRows(rowBytes, Math.min(hotRows, rows));
+    this.#hot = new HotRows(reader.manifest, Math.min(hotRows, rows));
     this.warmed = this.#hot.load(this.#source, this.#closing.signal);
     this.warmed.catch(() => {}); // reads go on without them; whoever awaits `warmed` is told
   }
@@ -152,8 +152,7 @@ export class RowStore implements AsyncDisposable {
     this.#counts.rows += ids.length;
     let answer: void | Promise<void>;
     try {
-      if (ids.length > maxBatch) answer = this.#readInParts(ids, deliver, signal);
-      else answer = isAscending(ids) ? this.#readAscending(ids, deliver, signal) : this.#readAnyOrder(ids, deliver, 0, signal);
+      answer = ids.length > maxBatch ? this.#readInParts(ids, deliver, signal) : this.#readPart(ids, deliver, 0, signal);
     } catch (error) {
       this.#counts.failed += 1;
       throw error;
@@ -235,15 +234,24 @@ export class RowStore implements AsyncDisposable {
     }
   }
 
-  #readAscending(ids: Uint32Array | Int32Array, deliver: Deliver, signal: AbortSignal | undefined): void | Promise<void> {
-    const count = ids.length;
-    const scratch = this.#take(count);
-    scratch.ids.set(ids); // the caller may change his before a promise is answered
-    return this.#fetch(scratch, count, signal, () => deliver(scratch.rows, 0, count, 0));
-  }
-
-  #readAnyOrder(ids: Uint32Array | Int32Array, deliver: Deliver, offset: number, signal: AbortSignal | undefined): void | Promise<void> {
-    const { unique, sources, targets } = orderRows(ids);
+  /** Hot rows go straight to the caller; the others are fetched in ascending order, each once. @param offset of `ids` among the caller's */
+  #readPart(ids: Uint32Array | Int32Array, deliver: Deliver, offset: number, signal: AbortSignal | undefined): void | Promise<void> {
+    const { loaded, encoded } = this.#hot; // the bound moves while they are being loaded
+    let hot = 0;
+    for (let i = 0; loaded > 0 && i < ids.length; i += 1) {
+      if (ids[i]! >= loaded) continue;
+      deliver(encoded, ids[i]!, 1, offset + i);
+      hot += 1;
+    }
+    this.#counts.hotHits += hot;
+    if (hot === ids.length) return;
+    if (isAscending(ids)) {
+      const count = ids.length - hot;
+      const scratch = this.#take(count);
+      scratch.ids.set(ids.subarray(hot)); // the caller may change his before a promise is answered
+      return this.#fetch(scratch, count, signal, () => deliver(scratch.rows, 0, count, offset + hot));
+    }
+    const { unique, sources, targets } = orderRows(ids, loaded);
     const scratch = this.#take(unique.length);
     scratch.ids.set(unique);
     return this.#fetch(scratch, unique.length, signal, () => {
@@ -252,23 +260,19 @@ export class RowStore implements AsyncDisposable {
   }
 
   #fetch(scratch: Scratch, count: number, signal: AbortSignal | undefined, hand: () => void): void | Promise<void> {
-    const hot = this.#hot.copy(scratch.ids, count, scratch.rows.bytes);
     const finish = (): void => {
       hand();
       this.#counts.distinctRows += count;
-      this.#counts.hotHits += hot;
-      this.#counts.bytes += (count - hot) * this.rowBytes;
+      this.#counts.bytes += count * this.rowBytes;
       this.#free.push(scratch);
     };
-    if (hot === count) return finish();
-    const cold = scratch.rows.bytes.subarray(hot * this.rowBytes, count * this.rowBytes);
-    const answer = this.#source.readRows(scratch.ids.subarray(hot, count), cold, signal);
+    const answer = this.#source.readRows(scratch.ids.subarray(0, count), scratch.rows.bytes.subarray(0, count * this.rowBytes), signal);
     return answer === undefined ? finish() : answer.then(finish);
   }
 
   async #readInParts(ids: Uint32Array | Int32Array, deliver: Deliver, signal: AbortSignal | undefined): Promise<void> {
     for (let start = 0; start < ids.length; start += maxBatch) {
-      await this.#readAnyOrder(ids.subarray(start, start + maxBatch), deliver, start, signal);
+      await this.#readPart(ids.subarray(start, start + maxBatch), deliver, start, signal);
     }
   }
 

@@ -7,12 +7,19 @@ export interface RowOrder {
   readonly targets: Uint32Array;
 }
 
-/** @param ids all in 0..2^32-1, at most 2^20 at a time (so that id and index fit the 53 bits of a double) */
-export function orderRows(ids: ArrayLike<number>): RowOrder {
-  const count = ids.length;
-  const keys = new Float64Array(count);
-  for (let i = 0; i < count; i += 1) keys[i] = ids[i]! * maxBatch + i;
-  keys.sort();
+/**
+ * @param ids all in 0..2^32-1, at most 2^20 at a time (so that id and index fit the 53 bits of a double)
+ * @param from lower ids are left out
+ */
+export function orderRows(ids: ArrayLike<number>, from = 0): RowOrder {
+  const all = new Float64Array(ids.length);
+  let count = 0;
+  for (let i = 0; i < ids.length; i += 1) {
+    if (ids[i]! < from) continue;
+    all[count] = ids[i]! * maxBatch + i;
+    count += 1;
+  }
+  const keys = all.subarray(0, count).sort();
   const unique = new Uint32Array(count);
   const sources = new Uint32Array(count);
   const targets = new Uint32Array(count);

@@ -163,7 +163,12 @@ it('hot rows give the same answers, and are counted', async () => {
       const into = new Float32Array(picks.length * 3);
       await store.read(Uint32Array.from(picks), into);
       expect([...into]).toEqual(picks.flatMap((id) => [...rowOf(id, 3)]));
-      expect(store.metrics).toMatchObject({ hotRows: Math.min(hotRows, 24), hotHits: new Set(picks.filter((id) => id < hotRows)).size });
+      expect(store.metrics).toMatchObject({
+        rows: picks.length,
+        hotRows: Math.min(hotRows, 24),
+        hotHits: picks.filter((id) => id < hotRows).length,
+        distinctRows: new Set(picks.filter((id) => id >= hotRows)).size,
+      });
     }),
     { numRuns: 50 },
   );
