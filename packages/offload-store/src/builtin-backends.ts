@@ -4,5 +4,15 @@ import { httpBackend, httpsBackend } from './backends/https.js';
 import { lmdbBackend } from './backends/lmdb.js';
 import { memoryBackend } from './backends/memory.js';
 import { tieredBackend } from './backends/tiered.js';
+import { valkeyBackend, valkeysBackend } from './backends/valkey.js';
 
-export const builtinBackends = [fileBackend, lmdbBackend, memoryBackend, httpsBackend, httpBackend, tieredBackend];
+export const builtinBackends = [
+  fileBackend,
+  lmdbBackend,
+  memoryBackend,
+  httpsBackend,
+  httpBackend,
+  tieredBackend,
+  valkeyBackend,
+  valkeysBackend,
+];

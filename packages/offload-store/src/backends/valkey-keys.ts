@@ -1,0 +1,105 @@
+/**
+ * Where a store lives among a server's keys. Each row is a key of its own, NAME:GENERATION:ID, so rows spread over all slots; its value is the row's
+ * bytes and their CRC-32, begun with generation and id: an answer that belongs elsewhere, or was damaged, is never taken for the row. A key
+ * is written once, or again with the same bytes; so a replica that is behind can only lack it. What is about the whole store has the tag {NAME}, one slot:
+ * {NAME}:manifest (which generation is published), :unfinished, :writers, :replaced and :retired.
+ */
+import { crc32 } from 'node:zlib';
+import { StoreArgumentError } from '../errors.js';
+import type { CommandBuffer } from './valkey-client.js';
+import type { Address } from './valkey-connection.js';
+import { crc16, SLOTS } from './valkey-topology.js';
+
+const DEFAULT_PORT = 6379;
+const DEFAULT_KEEP_S = 600;
+
+export interface ValkeyLocation {
+  readonly url: string;
+  readonly seeds: readonly Address[];
+  readonly name: string;
+  /** Reads are asked of replicas and primaries in turn. */
+  readonly spreadsReads: boolean;
+  /** Seconds that a store's rows stay for its readers when another is published in its place. */
+  readonly keepS: number;
+}
+
+/** @param location `//HOST:PORT,HOST:PORT/NAME?replicas=yes&keep=SECONDS` @throws {StoreArgumentError} */
+export function parseLocation(scheme: string, location: string): ValkeyLocation {
+  const url = `${scheme}:${location}`;
+  const wrong = (what: string) =>
+    new StoreArgumentError(`${url}: ${what}`, `Write ${scheme}://HOST:PORT/NAME, with several HOST:PORT, for a cluster.`);
+  const [, hosts, name, query] = /^\/\/([^/?@\s]+)\/([^?{}\s]+)(?:\?(.*))?$/.exec(location) ?? [];
+  if (hosts === undefined || name === undefined) throw wrong('is no address of a store');
+  const seeds = hosts.split(',').map((part): Address => {
+    const [, host, port = String(DEFAULT_PORT)] = /^(\[[0-9a-f:]+\]|[^:[\]]+)(?::(\d{1,5}))?$/i.exec(part) ?? [];
+    if (host === undefined) throw wrong(`${JSON.stringify(part)} is no server`);
+    return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+  });
+  const options = new URLSearchParams(query);
+  for (const key of options.keys()) if (key !== 'replicas' && key !== 'keep') throw wrong(`there is no option ${key}`);
+  const [replicas, keep] = [options.get('replicas') ?? 'no', options.get('keep') ?? String(DEFAULT_KEEP_S)];
+  if (replicas !== 'yes' && replicas !== 'no') throw wrong(`replicas is ${replicas}, expected yes or no`);
+  if (!/^\d{1,9}$/.test(keep)) throw wrong(`keep is ${keep}, expected seconds`);
+  return { url, seeds, name, spreadsReads: replicas === 'yes', keepS: Number(keep) };
+}
+
+/** Bytes after a row: its CRC-32. */
+export const TRAILER_BYTES = 4;
+/** What CRC-32 becomes over any bytes and their own CRC-32, however it was begun. */
+const RESIDUE = 0x2144df1c;
+
+/** The keys of one generation's rows, without strings: half a million a second are asked for. */
+export class RowKeys {
+  readonly #rowBytes: number;
+  readonly #seed: number;
+  readonly #crc: number;
+  /** `$LENGTH NAME:GENERATION:` by the number of the id's digits. */
+  readonly #heads: readonly Buffer[];
+
+  constructor(name: string, generation: string, rowBytes: number) {
+    const prefix = Buffer.from(`${name}:${generation}:`);
+    this.#rowBytes = rowBytes;
+    this.#seed = crc32(prefix);
+    this.#crc = prefix.reduce(crc16, 0);
+    this.#heads = Array.from({ length: 11 }, (_, digits) => Buffer.concat([Buffer.from(`$${prefix.length + digits}\r\n`), prefix]));
+  }
+
+  slotOf(id: number): number {
+    let crc = this.#crc;
+    for (let unit = highestUnit(id); unit >= 1; unit /= 10) crc = crc16(crc, 48 + (Math.floor(id / unit) % 10));
+    return crc % SLOTS;
+  }
+
+  /** Writes the key as a word of a command. */
+  write(id: number, into: CommandBuffer): void {
+    const digits = String(id);
+    into.raw(this.#heads[digits.length]!);
+    into.text(digits);
+    into.text('\r\n');
+  }
+
+  /** The value of a row, as a word of a command. */
+  writeValue(id: number, row: Uint8Array, into: CommandBuffer): void {
+    const trailer = Buffer.allocUnsafe(TRAILER_BYTES);
+    trailer.writeUInt32LE(crc32(row, this.#seedOf(id)));
+    into.text(`$${row.length + TRAILER_BYTES}\r\n`);
+    into.raw(row);
+    into.raw(trailer);
+    into.text('\r\n');
+  }
+
+  /** Whether a value is that of row `id`. */
+  isValueOf(id: number, value: Uint8Array): boolean {
+    return value.length === this.#rowBytes + TRAILER_BYTES && crc32(value, this.#seedOf(id)) === RESIDUE;
+  }
+
+  #seedOf(id: number): number {
+    return (this.#seed ^ Math.imul(id, 0x9e3779b1)) >>> 0;
+  }
+}
+
+function highestUnit(id: number): number {
+  let unit = 1;
+  while (id >= unit * 10) unit *= 10;
+  return unit;
+}
