@@ -3,6 +3,7 @@ export type TrainErrorCode =
   | 'TRAIN_DATA_SHORT'
   | 'TRAIN_DATA'
   | 'TRAIN_LOSS_NAN'
+  | 'TRAIN_LOSS_SPIKE'
   | 'TRAIN_OPTION'
   | 'TRAIN_STATE'
   | 'RUN_DIFFERS'

@@ -1,11 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createModel, type ModelConfig } from '@sconelm/fgram-model';
+import { createModel, listCheckpoints, type ModelConfig } from '@sconelm/fgram-model';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
 import { trainingSchema } from './run/training-config.js';
 import { trainModel } from './trainer.js';
+import { limitsOf } from './training/limits.js';
+import { TrainingStep } from './training/step.js';
 import { Windows } from './windows.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sconelm-train-'));
@@ -41,8 +44,19 @@ const pairs = () => {
 };
 const withRows: ModelConfig = { decoder, fgram: { ...config.fgram!, maxLength: 2, residualRows: 3000 } };
 
-async function train(options: { steps: number; seed?: number; stopAt?: number; directory?: string; model?: ModelConfig }) {
-  const { steps, seed = 1, stopAt = Infinity, directory = join(folder, `run ${run++}`), model: ofRun = config } = options;
+interface Given {
+  readonly steps: number;
+  readonly seed?: number;
+  readonly stopAt?: number;
+  readonly directory?: string;
+  readonly model?: ModelConfig;
+  readonly training?: z.input<typeof trainingSchema>;
+  /** Held-out losses, one after the other. */
+  readonly heldout?: readonly number[];
+}
+
+async function train({ steps, seed = 1, stopAt = Infinity, directory = join(folder, `run ${run++}`), ...given }: Given) {
+  const ofRun = given.model ?? config;
   const abort = new AbortController();
   const model = createModel(device, ofRun, { seed });
   const windows =
@@ -52,11 +66,13 @@ async function train(options: { steps: number; seed?: number; stopAt?: number; d
   const onProgress = ({ step }: { step: number }) => {
     if (step >= stopAt) abort.abort(new Error('stopped'));
   };
+  const heldout = [...(given.heldout ?? [])];
   const result = await trainModel(device, model, windows, {
-    training: trainingSchema.parse({ tokens: steps * 2 * 16, batch: 2, learningRate: 5e-3, seed }),
+    training: trainingSchema.parse({ tokens: steps * 2 * 16, batch: 2, learningRate: 5e-3, seed, ...given.training }),
     directory,
     signal: abort.signal,
     onProgress,
+    ...(given.heldout === undefined ? {} : { evaluate: async () => heldout.shift() ?? NaN }),
   }).catch((error: unknown) => {
     if (stopAt === Infinity) throw error;
     return undefined;
@@ -71,18 +87,23 @@ describe('training', () => {
     expect(c.parameters).not.toEqual(a.parameters);
   });
 
-  it.each([
-    ['of an f-gram model', config],
-    ['with residual rows and dropout of f-grams', withRows],
-  ])('%s, interrupted and resumed, equals a run that was not interrupted', async (_, model) => {
-    const whole = await train({ steps: 40, model });
-    const stopped = await train({ steps: 40, stopAt: 20, model });
+  it.each<[string, Omit<Given, 'steps'>]>([
+    ['of an f-gram model', {}],
+    ['with residual rows and dropout of f-grams', { model: withRows }],
+    [
+      'in mixed precision, by micro-batches, leaving spikes out',
+      { training: { precision: 'mixed', microBatch: 1, onBadStep: 'skip', spike: 3 } },
+    ],
+    ['with a plateau, limited by FLOPs', { training: { tokens: undefined, flops: 1.5e8, schedule: 'wsd' } }],
+  ])('%s, interrupted and resumed, equals a run that was not interrupted', async (_, given) => {
+    const whole = await train({ steps: 40, ...given });
+    const stopped = await train({ steps: 40, stopAt: 17, ...given });
     expect(stopped.result).toBeUndefined();
-    const resumed = await train({ steps: 40, directory: stopped.directory, model });
+    const resumed = await train({ steps: 40, directory: stopped.directory, ...given });
     expect(resumed.parameters).toEqual(whole.parameters);
     const curve = (result: typeof whole.result) => result?.metrics.map(({ seconds: _, ...rest }) => rest);
     expect(curve(resumed.result)).toEqual(curve(whole.result));
-    expect(curve(resumed.result)?.length).toBe(4);
+    expect(curve(resumed.result)?.length).toBeGreaterThan(2);
   });
 
   it('overfits one batch to a loss below 0.05', async () => {
@@ -94,6 +115,62 @@ describe('training', () => {
       directory: join(folder, 'overfit'),
     });
     expect(metrics.at(-1)?.loss).toBeLessThan(0.05);
+  });
+
+  it('by micro-batches makes the steps of the whole batch', async () => {
+    const [whole, parts] = [await train({ steps: 10 }), await train({ steps: 10, training: { microBatch: 1 } })];
+    const difference = Math.max(
+      ...whole.parameters.flatMap((values, i) => Array.from(values, (value, j) => Math.abs(value - parts.parameters[i][j]))),
+    );
+    expect(difference).toBeLessThan(2e-3);
+    expect(parts.parameters).not.toEqual(whole.parameters);
+    await expect(train({ steps: 1, training: { batch: 3, microBatch: 2 } })).rejects.toThrow(/no multiple of 2/);
+    await expect(train({ steps: 1, model: withRows, training: { microBatch: 1 } })).rejects.toThrow(/whole batches/);
+  });
+
+  it('in mixed precision learns as in single precision', async () => {
+    const [single, mixed] = [await train({ steps: 60 }), await train({ steps: 60, training: { precision: 'mixed' } })];
+    const last = ({ result }: typeof single) => result?.metrics.at(-1)?.loss ?? NaN;
+    expect(last(single)).toBeLessThan(4);
+    expect(Math.abs(last(mixed) - last(single))).toBeLessThan(0.1);
+  });
+
+  it('ends where the nearest limit does, the schedule with it', async () => {
+    const flops = (await train({ steps: 20 })).result!.metrics.at(-1)!.flops;
+    const { result } = await train({ steps: 1000, training: { flops } });
+    expect(result?.metrics.at(-1)?.step).toBe(20);
+    const rates = limitsOf(trainingSchema.parse({ flops: 1e9, schedule: 'wsd', learningRate: 2 }), 16);
+    const at = (share: number) => rates.rateAt(rates.position({ step: 0, flops: share * 1e9, seconds: 0 }));
+    expect([at(0.5), at(0.9), at(1)].map((rate) => Number(rate.toFixed(6)))).toEqual([2, 1, 0]);
+    const timed = limitsOf(trainingSchema.parse({ minutes: 2 }), 16);
+    expect(timed.position({ step: 5, flops: 1, seconds: 60 }) / timed.total).toBe(0.5);
+  });
+
+  it('keeps the checkpoint of the least held-out loss besides the newest', async () => {
+    const { directory, result } = await train({ steps: 40, heldout: [3, 2, 2.5, 2.4], training: { evaluateEvery: 10, keep: 1 } });
+    expect(await listCheckpoints(directory)).toEqual([20, 40]);
+    expect(result?.metrics.map(({ heldoutLoss }) => heldoutLoss)).toEqual([3, 2, 2.5, 2.4]);
+  });
+
+  it('stops at a loss that is no number, or leaves the step out', async () => {
+    const wild = { learningRate: 1e30, batch: 2 };
+    await expect(train({ steps: 40, training: wild })).rejects.toMatchObject({ code: 'TRAIN_LOSS_NAN' });
+    await expect(train({ steps: 40, training: { ...wild, onBadStep: 'skip' } })).rejects.toMatchObject({ code: 'TRAIN_LOSS_NAN' });
+  });
+
+  it('leaves out a step whose loss is beyond its limit: nothing changes', async () => {
+    using model = createModel(device, config, { seed: 1 });
+    using step = new TrainingStep(device, model, trainingSchema.parse({ batch: 2 }));
+    const batch = new Windows(tokens, lengths, { T: 16, seed: 1 }).batch(0, 2);
+    const before = await model.dense.flat.read();
+    const settings = { step: 1, rate: 0.01, lossScale: 1 };
+    const beyond = await (await step.run(batch, { ...settings, lossLimit: 1 })).report;
+    expect(beyond.loss).toBeGreaterThan(1);
+    expect(Number.isFinite(beyond.norm)).toBe(false);
+    expect(await model.dense.flat.read()).toEqual(before);
+    const within = await (await step.run(batch, { ...settings, lossLimit: 100 })).report;
+    expect(within.loss).toBe(beyond.loss);
+    expect(await model.dense.flat.read()).not.toEqual(before);
   });
 
   it('changes the residual rows of f-grams that it saw, and no others', async () => {

@@ -1,38 +1,16 @@
 /** Training a model on windows of tokens; interrupted, it goes on from its last checkpoint with the same bits. (SCONE, section 3) */
 import path from 'node:path';
-import { acquireLock, readManifest, writeManifest } from '@sconelm/artifact';
-import { decoderLosses, loadCheckpoint, saveCheckpoint } from '@sconelm/decoder';
-import {
-  batchForest,
-  batchInputs,
-  checkpointFolder,
-  embed,
-  type ForestTensors,
-  fgramRows,
-  listCheckpoints,
-  type Model,
-  type ModelConfig,
-  publishCheckpoint,
-  RowAdam,
-  residualOf,
-  runPaths,
-} from '@sconelm/fgram-model';
-import {
-  AdamW,
-  cosineSchedule,
-  type Device,
-  grad,
-  type HostTensor,
-  hostTensor,
-  type Program,
-  type Tensor,
-  type Variable,
-} from '@sconelm/tensor-webgpu';
-import { z } from 'zod';
+import { acquireLock } from '@sconelm/artifact';
+import { listCheckpoints, type Model, runPaths } from '@sconelm/fgram-model';
+import { type Device, LossScaler } from '@sconelm/tensor-webgpu';
 import { TrainError } from './errors.js';
 import { type Metrics, MetricsLog } from './run/metrics.js';
-import { stepsOf, type TrainingConfig } from './run/training-config.js';
-import type { WindowBatch, Windows } from './windows.js';
+import { trainingFlops } from './run/summary.js';
+import type { TrainingConfig } from './run/training-config.js';
+import { limitsOf } from './training/limits.js';
+import { loadState, saveState, type TrainingState } from './training/state.js';
+import { type StepReport, TrainingStep } from './training/step.js';
+import type { Windows } from './windows.js';
 
 export interface TrainOptions {
   readonly training: TrainingConfig;
@@ -40,8 +18,12 @@ export interface TrainOptions {
   readonly directory: string;
   readonly checkpointSeconds?: number;
   readonly signal?: AbortSignal;
-  /** Called after every step; `loss` is the mean since the last line of the metrics. */
-  readonly onProgress?: (progress: Metrics) => void;
+  /** The model's held-out loss; every `evaluateEvery` steps and at the end. */
+  readonly evaluate?: () => Promise<number>;
+  /** Shows what the model writes; every `sampleEvery` steps. */
+  readonly sample?: (step: number) => Promise<void>;
+  /** Called after every step; `loss` is the mean since the last line of the metrics, `share` how much of the run is done. */
+  readonly onProgress?: (progress: Metrics & { readonly share: number }) => void;
 }
 
 export interface TrainResult {
@@ -50,154 +32,195 @@ export interface TrainResult {
   readonly nodes: number;
 }
 
-type BatchTensors = ForestTensors & {
-  readonly baseTokens: Tensor;
-  readonly nodeOf: Tensor;
-  readonly targets: Tensor;
-  readonly rates: Tensor;
-};
-
 /** Steps between lines of the metrics. */
 const REPORT = 10;
 /** Lines from one reading of the token table's deviation to the next. */
 const DEVIATION = 10;
+/** Steps in flight: the device never waits for the host, and the host never runs far ahead. */
+const IN_FLIGHT = 2;
+/** The running mean of the loss forgets so much with every step; it is believed after twice as many steps as it remembers. */
+const FORGETTING = 0.02;
+const SETTLED = 100;
+/** So many steps left out in a row are no accident. */
+const MAX_SKIPPED = 20;
+/** Mixed precision's scale of the loss at the start. */
+const LOSS_SCALE = 2 ** 14;
 
-const stateForm = {
-  kind: 'scone-training-state',
-  version: 1,
-  schema: z.strictObject({ step: z.int().positive(), seconds: z.number(), nodes: z.int() }),
-};
-type State = z.infer<typeof stateForm.schema>;
-
-/** Matrices decay; the token table, positions, norms, biases and the gain do not. */
-function isDecayed(name: string, rank: number): boolean {
-  return rank === 2 && !/(^|\.)(tok|pos)\.weight$/.test(name);
-}
-
-/** @throws {TrainError} TRAIN_LOSS_NAN; {ArtifactError}: another process trains here; the signal's reason when aborted, with a checkpoint written */
+/**
+ * @throws {TrainError} TRAIN_LOSS_NAN, TRAIN_LOSS_SPIKE, TRAIN_OPTION; {ArtifactError}: another process trains here; the signal's reason when
+ *   aborted, with a checkpoint written
+ */
 export async function trainModel(device: Device, model: Model, windows: Windows, options: TrainOptions): Promise<TrainResult> {
   const { training, directory, checkpointSeconds = 60, signal, onProgress } = options;
-  const { variables, dense, residual, config } = model;
-  const T = config.decoder.contextLength;
   const { batch } = training;
-  const steps = stepsOf(training, T);
+  const T = model.config.decoder.contextLength;
   await using _lock = await acquireLock(path.join(directory, 'training.lock'));
-  using optimizer = new AdamW(device, dense, {
-    group: (name, shape) => ({
-      weightDecay: isDecayed(name, shape.length) ? training.weightDecay : 0,
-      rateFactor: name.startsWith('fgram.') ? training.fgramRate : 1,
-    }),
-  });
-  using rowOptimizer = residual === undefined ? undefined : new RowAdam(device, residual, { rateFactor: training.tableRate });
-  const moments = [...optimizer.moments, ...(rowOptimizer?.moments ?? [])];
-  for (const moment of moments) moment.write(new Float32Array(moment.tensor.size));
-  const rateOf = cosineSchedule({ peak: training.learningRate, warmup: Math.ceil(steps * 0.05), total: steps, floor: 0.1 });
-  using program = trainingStep(device, model, optimizer, rowOptimizer);
-
-  let { step, seconds, nodes } = await resume(directory, model, moments);
-  await using log = await MetricsLog.open(runPaths(directory).metrics, step);
-  const started = performance.now() - seconds * 1000;
-  let saved = performance.now();
+  using program = new TrainingStep(device, model, training);
+  const saved = { variables: model.variables, moments: program.moments };
+  const watch = new Watch(training, await loadState(directory, saved));
+  await using log = await MetricsLog.open(runPaths(directory).metrics, watch.step);
+  const limits = limitsOf(training, T);
+  const started = performance.now() - watch.seconds * 1000;
+  const seconds = () => (performance.now() - started) / 1000;
+  const flops = () => trainingFlops(model.config, { tokens: watch.step * batch * T, nodes: watch.nodes });
+  const position = () => limits.position({ step: watch.step, flops: flops(), seconds: seconds() });
+  let lastSaved = performance.now();
   const save = async () => {
-    seconds = (performance.now() - started) / 1000;
-    const state: State = { step, seconds, nodes };
     await log.sync();
-    await publishCheckpoint(directory, step, async (aside) => {
-      await saveCheckpoint(path.join(aside, 'model.safetensors'), variables);
-      await saveCheckpoint(path.join(aside, 'optimizer.safetensors'), moments);
-      await writeManifest(path.join(aside, 'state.json'), { kind: stateForm.kind, version: stateForm.version, ...state });
-    });
-    saved = performance.now();
+    await saveState(directory, saved, await watch.state(seconds()), { last: training.keep });
+    lastSaved = performance.now();
   };
-  const known: number[] = [];
-  let pending: Promise<number>[] = [];
   let shown: Partial<Metrics> = {};
-  while (step < steps) {
+  let at = position();
+  while (at < limits.total) {
     if (signal?.aborted) {
-      if (step > 0) await save();
+      if (watch.step > 0) await save();
       signal.throwIfAborted();
     }
-    const next = windows.batch(step, batch);
-    const { inputs, count } = batchOf(next, [batch, T], config.fgram);
-    nodes += count;
-    const rate = rateOf(step);
-    const call = { ...inputs, targets: hostTensor(next.targets, [batch, T]), rates: hostTensor(optimizer.rates(step + 1, rate)) };
-    await program.prepare(call);
-    const { loss } = program.run(call);
-    pending.push(loss.data().then(([value]) => value));
-    step++;
-    const isReport = step % REPORT === 0 || step === steps;
-    // Two steps stay in flight: the device never waits for the host, and the host never runs far ahead.
-    const settled = isReport ? pending : pending.slice(0, -2);
-    pending = pending.slice(settled.length);
-    known.push(...(await Promise.all(settled)));
-    if (known.length === 0) continue;
-    const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
-    if (!Number.isFinite(mean)) {
-      throw new TrainError(
-        'TRAIN_LOSS_NAN',
-        `the loss is ${mean} at step ${step}`,
-        'Lower the learning rate; the last checkpoint is kept.',
-      );
-    }
-    const metrics: Metrics = { step, tokens: step * batch * T, loss: mean, rate, nodes, seconds: (performance.now() - started) / 1000 };
-    if (isReport) {
-      known.length = 0;
-      const line = { ...metrics, ...(await tableMetrics(model, step === steps || step % (REPORT * DEVIATION) === 0)) };
+    const rate = limits.rateAt(at);
+    const settings = { step: watch.step + 1, rate, lossScale: watch.lossScale, lossLimit: watch.lossLimit };
+    const { report, nodes } = await program.run(windows.batch(watch.step, batch), settings);
+    watch.submitted(report, nodes);
+    at = position();
+    const isLast = at >= limits.total;
+    const isEvaluated = options.evaluate !== undefined && isDue(watch.step, training.evaluateEvery, isLast);
+    const isLine = isLast || isEvaluated || watch.step % REPORT === 0;
+    await watch.settle(isLine ? 0 : IN_FLIGHT);
+    if (watch.seen.length === 0) continue;
+    const { step } = watch;
+    const metrics: Metrics = {
+      ...{ step, tokens: step * batch * T, loss: mean(watch.seen.map(({ loss }) => loss)), rate, nodes: watch.nodes, seconds: seconds() },
+      ...{ gradientNorm: watch.seen[watch.seen.length - 1].norm, flops: flops(), skipped: watch.skipped },
+    };
+    let isBest = false;
+    if (isLine) {
+      watch.startLine();
+      const heldoutLoss = isEvaluated ? await options.evaluate?.() : undefined;
+      isBest = heldoutLoss !== undefined && watch.isBest(heldoutLoss);
+      const line = {
+        ...metrics,
+        ...(await tableMetrics(model, isLast || step % (REPORT * DEVIATION) === 0)),
+        ...(heldoutLoss === undefined ? {} : { heldoutLoss }),
+      };
       await log.append(line);
       shown = { ...shown, ...line };
     }
-    onProgress?.({ ...shown, ...metrics });
-    if (performance.now() - saved > checkpointSeconds * 1000) await save();
+    onProgress?.({ ...shown, ...metrics, share: Math.min(1, at / limits.total) });
+    if (isBest || performance.now() - lastSaved > checkpointSeconds * 1000) await save();
+    if (options.sample !== undefined && isDue(step, training.sampleEvery, false)) await options.sample(step);
   }
-  if ((await listCheckpoints(directory)).at(-1) !== steps) await save();
-  return { metrics: log.entries, nodes };
+  if ((await listCheckpoints(directory)).at(-1) !== watch.step) await save();
+  return { metrics: log.entries, nodes: watch.nodes };
 }
 
-/** One step as a program: loss, gradients of every parameter, AdamW. */
-function trainingStep(
-  device: Device,
-  { config, dense, parameters }: Model,
-  optimizer: AdamW,
-  rowOptimizer: RowAdam | undefined,
-): Program<BatchTensors, { loss: Tensor }> {
-  const { decoder, fgram } = config;
-  return device.compile((x: BatchTensors) => {
-    const touched = fgram === undefined ? undefined : residualOf(x, parameters, fgram);
-    const embeddings =
-      fgram === undefined
-        ? parameters('tok.weight').gatherRows(x.baseTokens)
-        : embed(fgramRows(x, parameters, fgram, touched), x, parameters);
-    const loss = decoderLosses(embeddings, x.targets, parameters, decoder).mean();
-    const gradients = grad(loss, [...dense.names.map(parameters), ...(touched === undefined ? [] : [touched])]);
-    const { updates, norm } = optimizer.step(gradients.slice(0, dense.names.length), x.rates);
-    const rowUpdates = rowOptimizer?.step(gradients[dense.names.length], x.nodeIds, x.rates, norm) ?? [];
-    return { outputs: { loss }, updates: [...updates, ...rowUpdates] };
-  });
+/** Every so many steps, and at the end where there is any. */
+function isDue(step: number, every: number, isLast: boolean): boolean {
+  return every > 0 && (isLast || step % every === 0);
 }
 
-function batchOf(
-  { tokens, lengths, ids }: WindowBatch,
-  shape: readonly [number, number],
-  fgram: ModelConfig['fgram'],
-): { inputs: Record<keyof Omit<BatchTensors, 'targets' | 'rates'>, HostTensor>; count: number } {
-  if (fgram !== undefined) {
-    const forest = batchForest(tokens, lengths, shape[1], fgram.maxLength, ids === undefined ? {} : { ids });
-    return { inputs: batchInputs(forest, shape, fgram), count: forest.nodes };
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** What the host knows of the steps: reports arrive in order, and what is decided by them depends on steps alone, never on when they arrived. */
+class Watch {
+  step: number;
+  nodes: number;
+  skipped: number;
+  readonly seconds: number;
+  /** Reports since the last line of the metrics. */
+  readonly seen: StepReport[];
+  readonly #training: TrainingConfig;
+  #pending: Promise<StepReport>[];
+  #smoothLoss: number | null;
+  #skippedInRow: number;
+  #best: TrainingState['best'];
+  readonly #scaler: LossScaler;
+
+  constructor(training: TrainingConfig, from: TrainingState | undefined) {
+    const seen = from === undefined ? 0 : from.recent.length - from.unseen;
+    this.#training = training;
+    this.step = from?.step ?? 0;
+    this.nodes = from?.nodes ?? 0;
+    this.seconds = from?.seconds ?? 0;
+    this.skipped = from?.skipped ?? 0;
+    this.seen = from?.recent.slice(0, seen) ?? [];
+    this.#pending = (from?.recent.slice(seen) ?? []).map((report) => Promise.resolve(report));
+    this.#smoothLoss = from?.smoothLoss ?? null;
+    this.#skippedInRow = from?.skippedInRow ?? 0;
+    this.#best = from?.best ?? null;
+    const initial = training.precision === 'mixed' ? LOSS_SCALE : 1;
+    this.#scaler = new LossScaler({ initial, ...from?.lossScale, ...(training.precision === 'mixed' ? {} : { largest: 1 }) });
   }
-  const none = hostTensor(new Int32Array(1));
-  return {
-    inputs: {
-      baseTokens: hostTensor(tokens, shape),
-      nodeOf: none,
-      nodeTokens: none,
-      nodeIds: none,
-      depths: none,
-      ancestors: none,
-      ends: none,
-    },
-    count: 0,
-  };
+
+  submitted(report: Promise<StepReport>, nodes: number): void {
+    this.step++;
+    this.nodes += nodes;
+    this.#pending.push(report);
+  }
+
+  /** Waits until no more than `left` reports are outstanding. @throws {TrainError} TRAIN_LOSS_NAN, TRAIN_LOSS_SPIKE */
+  async settle(left: number): Promise<void> {
+    while (this.#pending.length > left) {
+      const report = await this.#pending[0];
+      this.#pending.shift();
+      this.seen.push(report);
+      this.#judge(report, this.step - this.#pending.length);
+    }
+  }
+
+  #judge({ loss, norm }: StepReport, step: number): void {
+    const isBeyond = loss > this.#spikeLimit(step);
+    const isLeftOut = !Number.isFinite(loss) || !Number.isFinite(norm);
+    // In mixed precision gradients overflow now and then: that step is left out, and the scale of the loss halves.
+    const isOverflow = this.#training.precision === 'mixed' && isLeftOut && Number.isFinite(loss) && !isBeyond;
+    this.#scaler.update(isOverflow ? Infinity : 1);
+    const isSpike = isBeyond && (isLeftOut || this.#training.onBadStep === 'stop');
+    if (!isLeftOut && !isSpike) {
+      this.#smoothLoss = this.#smoothLoss === null ? loss : this.#smoothLoss + FORGETTING * (loss - this.#smoothLoss);
+      this.#skippedInRow = 0;
+      return;
+    }
+    this.skipped++;
+    this.#skippedInRow++;
+    if (this.#skippedInRow < MAX_SKIPPED && (isOverflow || this.#training.onBadStep === 'skip')) return;
+    const what = Number.isFinite(loss)
+      ? `the loss is ${loss.toFixed(3)}, its running mean ${this.#smoothLoss?.toFixed(3)}, the gradients’ norm ${norm}`
+      : `the loss is ${loss}`;
+    const remedy = 'Lower the learning rate, or give --on-bad-step skip; the last checkpoint is kept.';
+    throw new TrainError(isSpike ? 'TRAIN_LOSS_SPIKE' : 'TRAIN_LOSS_NAN', `${what} at step ${step}`, remedy);
+  }
+
+  #spikeLimit(step: number): number {
+    const { spike } = this.#training;
+    return spike === undefined || this.#smoothLoss === null || step <= SETTLED ? Infinity : this.#smoothLoss + spike;
+  }
+
+  /** What the next step's loss may be without its being left out. */
+  get lossLimit(): number {
+    return this.#training.onBadStep === 'skip' ? this.#spikeLimit(this.step) : Infinity;
+  }
+
+  get lossScale(): number {
+    return this.#scaler.scale;
+  }
+
+  startLine(): void {
+    this.seen.length = 0;
+  }
+
+  isBest(loss: number): boolean {
+    if (this.#best !== null && loss >= this.#best.loss) return false;
+    this.#best = { step: this.step, loss };
+    return true;
+  }
+
+  async state(seconds: number): Promise<TrainingState> {
+    const unseen = await Promise.all(this.#pending);
+    return {
+      ...{ step: this.step, seconds, nodes: this.nodes, recent: [...this.seen, ...unseen], unseen: unseen.length },
+      ...{ smoothLoss: this.#smoothLoss, skipped: this.skipped, skippedInRow: this.#skippedInRow, best: this.#best },
+      lossScale: { scale: this.#scaler.scale, good: this.#scaler.good },
+    };
+  }
 }
 
 /** The gain, and on demand the token table's deviation, which copies the whole table from the device. */
@@ -215,17 +238,6 @@ function deviation(values: ArrayLike<number>): number {
     sum += values[i];
     squares += values[i] ** 2;
   }
-  const mean = sum / values.length;
-  return Math.sqrt(squares / values.length - mean ** 2);
-}
-
-/** Loads the newest checkpoint, if there is one. */
-async function resume(directory: string, { variables }: Model, moments: readonly Variable[]): Promise<State> {
-  const step = (await listCheckpoints(directory)).at(-1);
-  if (step === undefined) return { step: 0, seconds: 0, nodes: 0 };
-  const folder = checkpointFolder(directory, step);
-  const state = await readManifest(path.join(folder, 'state.json'), stateForm);
-  await loadCheckpoint(path.join(folder, 'model.safetensors'), variables);
-  await loadCheckpoint(path.join(folder, 'optimizer.safetensors'), moments);
-  return state;
+  const average = sum / values.length;
+  return Math.sqrt(squares / values.length - average ** 2);
 }

@@ -65,7 +65,10 @@ function modelRows({ nodeTokens, depths, ancestors, ends }: ForestTensors, p: Pa
     .mul(1 / unit);
   let x = input;
   for (let layer = 0; layer < layers; layer++) {
-    x = transformerBlock(x, p, `fgram.h.${layer}`, config, (qkv) => ancestorAttention(qkv, ancestors, ends, { heads }));
+    x = transformerBlock(x, p, `fgram.h.${layer}`, config, (qkv) =>
+      // There is no f16 form: attention over a few ancestors is little work.
+      ancestorAttention(qkv.cast('f32'), ancestors, ends, { heads }).cast(qkv.dtype),
+    );
   }
   const gain = p('fgram.gain');
   if (finalNorm) return norm(x, p, 'fgram.lnf', config).mul(gain);

@@ -41,6 +41,7 @@ export function runPaths(directory: string) {
     fgrams: path.join(directory, 'fgrams'),
     checkpoints: path.join(directory, 'checkpoints'),
     metrics: path.join(directory, 'metrics.jsonl'),
+    samples: path.join(directory, 'samples.jsonl'),
     rows: path.join(directory, 'rows'),
     evaluation: path.join(directory, 'evaluation.json'),
     report: path.join(directory, 'report.html'),
@@ -78,11 +79,16 @@ export function checkpointFolder(directory: string, step: number): string {
   return path.join(runPaths(directory).checkpoints, String(step).padStart(8, '0'));
 }
 
-/** Publishes a checkpoint, then removes all but the newest two. @param write fills the folder */
-export async function publishCheckpoint(directory: string, step: number, write: (aside: string) => Promise<void>): Promise<void> {
+/** Publishes a checkpoint, then removes all but the newest and the best. @param write fills the folder @param keep how many are kept, and which step besides */
+export async function publishCheckpoint(
+  directory: string,
+  step: number,
+  write: (aside: string) => Promise<void>,
+  keep: { readonly last: number; readonly best?: number },
+): Promise<void> {
   await publishDirectory(checkpointFolder(directory, step), write);
   const steps = await listCheckpoints(directory);
-  for (const old of steps.slice(0, -2)) await removeDirectory(checkpointFolder(directory, old));
+  for (const old of steps.slice(0, -keep.last)) if (old !== keep.best) await removeDirectory(checkpointFolder(directory, old));
 }
 
 /** The model of a run with the parameters of its newest checkpoint. @throws {ArtifactError | DecoderError} missing, corrupt, or of another model */

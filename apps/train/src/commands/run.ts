@@ -13,6 +13,8 @@ const shape = {
   fgrams: z.string().default('fgrams').describe('its f-grams'),
   directory: z.string().default('runs/scone').describe('the run’s folder'),
   ...modelFields,
+  allowChange: z.boolean().default(false).describe('go on with a run whose training had other options'),
+  prompt: z.string().default('The').describe('samples go on from it'),
   ...trainingSchema.shape,
 };
 
@@ -37,6 +39,8 @@ export const runCommand = defineCommand({
       training: trainingSchema.strip().parse(config),
       inputs: { data, dataDirectory, ...(set === undefined ? {} : { fgrams: { set, directory: fgrams } }) },
       label: path.basename(directory),
+      allowChange: config.allowChange,
+      prompt: config.prompt,
       progress,
       signal,
     });

@@ -106,6 +106,9 @@ const metrics = Array.from({ length: 9 }, (_, i) => ({
   tokens: 1000 * i,
   loss: 7 - i / 3,
   rate: 1e-3,
+  gradientNorm: 1,
+  flops: 1e9 * i,
+  skipped: 0,
   nodes: 1,
   seconds: i,
 }));

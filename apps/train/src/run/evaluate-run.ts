@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { CorruptArtifactError, publishBytes, withArtifactErrors } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
-import { DecodeSession, Sampler } from '@sconelm/decoder';
-import { evaluate, FgramSession, generateTokens, type Model, runPaths } from '@sconelm/fgram-model';
+import { evaluate, type Model, runPaths } from '@sconelm/fgram-model';
 import type { Dataset, FgramSet } from '@sconelm/ngram-miner';
 import type { RowStore } from '@sconelm/offload-store';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { TrainError } from '../errors.js';
 import { readMetrics } from './metrics.js';
+import { writeSample } from './sample.js';
 import { type RunEvaluation, runEvaluationSchema, summarize } from './summary.js';
 
 export interface EvaluateRunOptions {
@@ -28,12 +28,9 @@ export interface EvaluateRunOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Tokens of the sample; also what the time per token is measured on. */
-const SAMPLE = 100;
-
 /** @throws {TrainError} TRAIN_DATA_SHORT; {StoreError} */
 export async function evaluateRun(device: Device, options: EvaluateRunOptions): Promise<RunEvaluation> {
-  const { directory, model, data, set, rows, label, progress, signal } = options;
+  const { directory, model, data, set, rows, prompt, seed, label, progress, signal } = options;
   const tokens = await data.heldout.load();
   const { contextLength } = model.config.decoder;
   if (tokens.length <= contextLength) {
@@ -51,7 +48,12 @@ export async function evaluateRun(device: Device, options: EvaluateRunOptions): 
     onProgress: (done, total) => progress.update(`evaluating ${label}`, { done, total, unit: 'tokens' }),
   });
   const store = typeof rows === 'object' ? rows : undefined;
-  const { sample, msPerToken } = await writeSample(device, options, store);
+  progress.note(`generating a sample with ${label}`);
+  const { tokens: sample, msPerToken } = await writeSample(device, {
+    ...{ model, tokenizer: data.tokenizer, prompt, seed },
+    ...(set === undefined || rows === undefined ? {} : { fgrams: { set, ...(store === undefined ? {} : { rows: store }) } }),
+    ...(signal === undefined ? {} : { signal }),
+  });
   const last = (await readMetrics(runPaths(directory).metrics)).at(-1);
   if (last === undefined) throw new TrainError('TRAIN_STATE', `${directory} has no training steps`, 'Train the run first.');
   const result: RunEvaluation = {
@@ -67,36 +69,10 @@ export async function evaluateRun(device: Device, options: EvaluateRunOptions): 
     through: rows === undefined ? 'tokens' : rows === 'model' ? 'model' : 'store',
     ...(store === undefined ? {} : { store: { rows: store.rows, rowBytes: store.rowBytes, dtype: store.dtype } }),
     byLength: Object.fromEntries(Object.entries(evaluation.byLength)),
-    sample,
+    sample: [...sample],
   };
   await publishBytes(runPaths(directory).evaluation, `${JSON.stringify(result, null, 2)}\n`);
   return result;
-}
-
-async function writeSample(
-  device: Device,
-  { model, data: { tokenizer }, set, prompt, seed, label, progress, signal }: EvaluateRunOptions,
-  store: RowStore | undefined,
-): Promise<{ sample: RunEvaluation['sample']; msPerToken: number }> {
-  progress.note(`generating a sample with ${label}`);
-  const { decoder } = model.config;
-  using session = new DecodeSession(device, decoder, model.parameters);
-  const fgrams = set !== undefined && store !== undefined ? { matcher: set.matcher(tokenizer.endOfText), rows: store } : undefined;
-  const decoding = new FgramSession(session, fgrams);
-  const tokens = [tokenizer.endOfText, ...tokenizer.encode(prompt)].slice(0, decoder.contextLength - 1);
-  const times: number[] = [];
-  const sampler = new Sampler({ temperature: 0.8, topK: 50, seed });
-  for await (const { token, ms } of generateTokens(decoding, tokens, {
-    sampler,
-    count: SAMPLE,
-    ...(signal === undefined ? {} : { signal }),
-  })) {
-    tokens.push(token);
-    times.push(ms);
-  }
-  times.sort((a, b) => a - b);
-  const sample = tokens.slice(1).map((token, i) => ({ text: tokenizer.tokenText(token), length: decoding.lengths[i + 1] ?? 1 }));
-  return { sample, msPerToken: times[times.length >> 1] ?? 0 };
 }
 
 /** What `evaluateRun` left in a run; undefined if it was not evaluated. @throws {ArtifactError} corrupt */

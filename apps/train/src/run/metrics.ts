@@ -15,6 +15,14 @@ export interface Metrics {
   readonly nodes: number;
   /** Of training, interruptions apart. */
   readonly seconds: number;
+  /** Norm of the last step's gradients before clipping. */
+  readonly gradientNorm: number;
+  /** Of training so far, as the models' sizes say. */
+  readonly flops: number;
+  /** Steps that were left out so far. */
+  readonly skipped: number;
+  /** Nats per token; not in every line. */
+  readonly heldoutLoss?: number;
   /** The f-gram model's gain; absent for a plain decoder. */
   readonly gain?: number;
   /** Standard deviation of the token table; not in every line. */

@@ -16,8 +16,20 @@ export interface RunInputs {
   readonly fgrams?: { readonly set: FgramSet; readonly directory: string };
 }
 
-/** @returns whether the run was there already @throws {TrainError} RUN_DIFFERS, TRAIN_DATA */
-export async function startRun(directory: string, model: ModelConfig, training: TrainingConfig, inputs: RunInputs): Promise<boolean> {
+export interface RunStart {
+  readonly isResumed: boolean;
+  /** Fields of the training that were changed, as text. */
+  readonly changes: readonly string[];
+}
+
+/** @param allowChange the training of a run that is there may be changed @throws {TrainError} RUN_DIFFERS, TRAIN_DATA */
+export async function startRun(
+  directory: string,
+  model: ModelConfig,
+  training: TrainingConfig,
+  inputs: RunInputs,
+  { allowChange = false } = {},
+): Promise<RunStart> {
   const { data, dataDirectory, fgrams } = inputs;
   if (fgrams !== undefined && fgrams.set.vocabSize !== data.tokenizer.vocabSize) {
     throw new TrainError(
@@ -30,18 +42,27 @@ export async function startRun(directory: string, model: ModelConfig, training: 
     model,
     tokenizer: data.tokenizerHash,
     ...(fgrams === undefined ? {} : { fgrams: fgrams.set.hash }),
-    training: { ...training },
+    training: Object.fromEntries(Object.entries(training).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
   };
   const paths = runPaths(directory);
   if (existsSync(paths.config)) {
     const found = await readRunManifest(directory);
     // A run of before an option was there has its default.
-    const difference = differenceOf({ ...found, training: trainingSchema.parse(found.training) }, manifest);
-    if (difference === undefined) return true;
+    const known = trainingSchema.safeParse(found.training);
+    const { training: before, ...rest } = { ...found, training: known.success ? known.data : found.training };
+    const fixed = differences(rest, { ...manifest, training: undefined });
+    const changes = differences({ training: before }, { training: manifest.training });
+    if (fixed.length === 0 && changes.length === 0) return { isResumed: true, changes };
+    if (fixed.length === 0 && allowChange) {
+      await writeRunManifest(directory, manifest);
+      return { isResumed: true, changes };
+    }
     throw new TrainError(
       'RUN_DIFFERS',
-      `${directory} is a run with ${difference}`,
-      'Give the same options to go on with it, or another --directory.',
+      `${directory} is a run with ${[...fixed, ...changes].join('; ')}`,
+      fixed.length > 0
+        ? 'Give the same options to go on with it, or another --directory.'
+        : 'Give the same options to go on with it, --allow-change to go on with these, or another --directory.',
     );
   }
   if (fgrams !== undefined) {
@@ -50,17 +71,15 @@ export async function startRun(directory: string, model: ModelConfig, training: 
   const tokenizer = path.join(dataDirectory, 'tokenizer.json');
   await publishBytes(paths.tokenizer, await withArtifactErrors(tokenizer, () => readFile(tokenizer)));
   await writeRunManifest(directory, manifest);
-  return false;
+  return { isResumed: false, changes: [] };
 }
 
-/** The first field that differs, as text. */
-function differenceOf(found: unknown, wanted: unknown, name = ''): string | undefined {
+/** The fields that differ, as text. */
+function differences(found: unknown, wanted: unknown, name = ''): string[] {
   if (typeof found !== 'object' || found === null || typeof wanted !== 'object' || wanted === null) {
-    return found === wanted ? undefined : `${name} ${JSON.stringify(found) ?? 'absent'}, not ${JSON.stringify(wanted) ?? 'absent'}`;
+    return found === wanted ? [] : [`${name} ${JSON.stringify(found) ?? 'absent'}, not ${JSON.stringify(wanted) ?? 'absent'}`];
   }
-  for (const key of Object.keys({ ...found, ...wanted })) {
-    const difference = differenceOf(Reflect.get(found, key), Reflect.get(wanted, key), name === '' ? key : `${name}.${key}`);
-    if (difference !== undefined) return difference;
-  }
-  return undefined;
+  return Object.keys({ ...found, ...wanted }).flatMap((key) =>
+    differences(Reflect.get(found, key), Reflect.get(wanted, key), name === '' ? key : `${name}.${key}`),
+  );
 }

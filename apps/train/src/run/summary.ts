@@ -48,7 +48,11 @@ function flopsPerNode({ fgram }: ModelConfig): number {
   return fgram === undefined ? 0 : (fgram.layers * 24 + (fgram.combine === 'gated' ? 2 : 0)) * fgram.width ** 2;
 }
 
-/** Training counts a backward pass as two forward passes. */
+/** A backward pass counts as two forward passes. @param spent training tokens, and forest nodes computed for them */
+export function trainingFlops(config: ModelConfig, { tokens, nodes }: { readonly tokens: number; readonly nodes: number }): number {
+  return 3 * (inferenceFlopsPerToken(config.decoder) * tokens + flopsPerNode(config) * nodes);
+}
+
 export function summarize({ config, evaluation, bytesPerToken, trainingTokens, nodes, msPerToken }: Measured): ModelSummary {
   const flopsPerToken = inferenceFlopsPerToken(config.decoder);
   return {
@@ -58,7 +62,7 @@ export function summarize({ config, evaluation, bytesPerToken, trainingTokens, n
     flopsPerToken,
     acceleratorParams: countParameters(decoderShapes(config.decoder)),
     trainingTokens,
-    trainingFlops: 3 * (flopsPerToken * trainingTokens + flopsPerNode(config) * nodes),
+    trainingFlops: trainingFlops(config, { tokens: trainingTokens, nodes }),
     msPerToken,
   };
 }

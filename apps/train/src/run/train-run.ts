@@ -1,12 +1,15 @@
-/** From options to a trained run: the folder, the windows, the training, with progress. */
+/** From options to a trained run: the folder, the windows, the training, with progress, held-out losses and samples on the way. */
+import { appendFile } from 'node:fs/promises';
+import { withArtifactErrors } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
-import { createModel, type Model, type ModelConfig } from '@sconelm/fgram-model';
+import { createModel, evaluate, type Model, type ModelConfig, runPaths } from '@sconelm/fgram-model';
 import { matchInThreads } from '@sconelm/ngram-miner';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { type TrainResult, trainModel } from '../trainer.js';
 import { Windows } from '../windows.js';
+import { writeSample } from './sample.js';
 import { type RunInputs, startRun } from './start-run.js';
-import { stepsOf, type TrainingConfig } from './training-config.js';
+import type { TrainingConfig } from './training-config.js';
 
 export interface TrainRunOptions {
   readonly directory: string;
@@ -15,44 +18,43 @@ export interface TrainRunOptions {
   readonly inputs: RunInputs;
   /** Names the run in its progress. */
   readonly label: string;
+  /** The training of a run that is there may be changed. */
+  readonly allowChange?: boolean;
+  /** Samples go on from it. */
+  readonly prompt?: string;
   readonly progress: Progress;
   readonly signal?: AbortSignal;
 }
 
 /** The caller disposes the model. @throws {TrainError | ArtifactError} */
 export async function trainRun(device: Device, options: TrainRunOptions): Promise<{ model: Model; result: TrainResult }> {
-  const { directory, model: config, training, inputs, label, progress, signal } = options;
-  const isResumed = await startRun(directory, config, training, inputs);
-  const T = config.decoder.contextLength;
-  const tokens = await inputs.data.train.load();
-  const boundary = inputs.data.tokenizer.endOfText;
-  const lengths =
-    inputs.fgrams === undefined
-      ? new Uint8Array(tokens.length).fill(1)
-      : (await matchInThreads(inputs.fgrams.set, tokens, { boundary, ...(signal === undefined ? {} : { signal }) })).lengths;
-  const windows = new Windows(tokens, lengths, {
-    T,
-    seed: training.seed,
-    fgramDropout: training.fgramDropout,
-    ...(config.fgram?.residualRows === undefined || inputs.fgrams === undefined ? {} : { matcher: inputs.fgrams.set.matcher(boundary) }),
+  const { directory, model: config, training, inputs, label, allowChange, progress, signal } = options;
+  const { isResumed, changes } = await startRun(directory, config, training, inputs, {
+    ...(allowChange === undefined ? {} : { allowChange }),
   });
-  const steps = stepsOf(training, T);
-  const perStep = training.batch * T;
-  progress.note(`${isResumed ? 'going on with' : 'training'} ${label}: ${steps} steps of ${perStep} tokens`);
+  for (const change of changes) progress.note(`changed: ${change}`);
+  const windows = await windowsOf(options);
+  progress.note(`${isResumed ? 'going on with' : 'training'} ${label}: ${training.batch * config.decoder.contextLength} tokens per step`);
   const model = createModel(device, config, { seed: training.seed, scale: training.initScale });
   try {
     const result = await trainModel(device, model, windows, {
       training,
       directory,
       ...(signal === undefined ? {} : { signal }),
-      onProgress: ({ tokens: done, loss, nodes, gain, tokenDeviation }) => {
+      ...(training.evaluateEvery === 0 ? {} : { evaluate: await heldoutLoss(device, model, options) }),
+      ...(training.sampleEvery === 0 ? {} : { sample: (step: number) => appendSample(device, model, options, step) }),
+      onProgress: ({ tokens: done, share, loss, rate, gradientNorm, heldoutLoss: heldout, nodes, gain, tokenDeviation, skipped }) => {
         const detail = [
           `loss ${loss.toFixed(3)}`,
+          ...(heldout === undefined ? [] : [`held out ${heldout.toFixed(3)}`]),
+          `rate ${rate.toExponential(1)}`,
+          `gradient ${gradientNorm.toFixed(2)}`,
           ...(nodes > 0 ? [`${(nodes / done).toFixed(2)} forest nodes per token`] : []),
           ...(gain === undefined ? [] : [`gain ${gain.toFixed(2)}`]),
           ...(tokenDeviation === undefined ? [] : [`T’s deviation ${tokenDeviation.toFixed(2)}`]),
+          ...(skipped === 0 ? [] : [`${skipped} steps left out`]),
         ];
-        progress.update(label, { done, total: steps * perStep, unit: 'tokens', detail: detail.join(', ') });
+        progress.update(label, { done, total: Math.max(done, Math.round(done / share)), unit: 'tokens', detail: detail.join(', ') });
       },
     });
     return { model, result };
@@ -60,4 +62,44 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
     model[Symbol.dispose]();
     throw error;
   }
+}
+
+async function windowsOf({ model: { decoder, fgram }, training, inputs: { data, fgrams }, signal }: TrainRunOptions): Promise<Windows> {
+  const tokens = await data.train.load();
+  const boundary = data.tokenizer.endOfText;
+  const lengths =
+    fgrams === undefined
+      ? new Uint8Array(tokens.length).fill(1)
+      : (await matchInThreads(fgrams.set, tokens, { boundary, ...(signal === undefined ? {} : { signal }) })).lengths;
+  return new Windows(tokens, lengths, {
+    T: decoder.contextLength,
+    seed: training.seed,
+    fgramDropout: training.fgramDropout,
+    ...(fgram?.residualRows === undefined || fgrams === undefined ? {} : { matcher: fgrams.set.matcher(boundary) }),
+  });
+}
+
+/** The first `evaluateTokens` held-out tokens, f-grams through the f-gram model. */
+async function heldoutLoss(device: Device, model: Model, options: TrainRunOptions): Promise<() => Promise<number>> {
+  const { training, inputs, signal } = options;
+  const tokens = (await inputs.data.heldout.load()).subarray(0, training.evaluateTokens + 1);
+  return async () => {
+    const matched =
+      inputs.fgrams === undefined ? {} : { matcher: inputs.fgrams.set.matcher(inputs.data.tokenizer.endOfText), rows: 'model' as const };
+    return (await evaluate(device, model, tokens, { ...matched, ...(signal === undefined ? {} : { signal }) })).loss;
+  };
+}
+
+/** samples.jsonl: {step, text} a line. */
+async function appendSample(device: Device, model: Model, options: TrainRunOptions, step: number): Promise<void> {
+  const { directory, training, inputs, prompt = 'The', progress, signal } = options;
+  const { tokens } = await writeSample(device, {
+    ...{ model, tokenizer: inputs.data.tokenizer, prompt, seed: training.seed },
+    ...(inputs.fgrams === undefined ? {} : { fgrams: { set: inputs.fgrams.set } }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const text = tokens.map((token) => token.text).join('');
+  progress.note(`step ${step}: ${text}`);
+  const file = runPaths(directory).samples;
+  await withArtifactErrors(file, () => appendFile(file, `${JSON.stringify({ step, text })}\n`));
 }

@@ -25,9 +25,16 @@ export const modelFields = {
 };
 
 export const trainingSchema = z.strictObject({
-  tokens: z.int().positive().default(1_000_000).describe('training tokens in all'),
+  tokens: z.int().positive().optional().describe('training tokens in all (without any limit: 1,000,000)'),
+  flops: z.number().positive().optional().describe('training FLOPs in all; of several limits the nearest counts'),
+  minutes: z.number().positive().optional().describe('minutes of training in all'),
   batch: z.int().positive().default(4).describe('windows per step'),
-  learningRate: z.number().positive().default(6e-3).describe('peak of the cosine schedule'),
+  microBatch: z.int().positive().optional().describe('windows at a time; the gradients of a batch are summed (default: the batch)'),
+  precision: z.enum(['f32', 'mixed']).default('f32').describe('mixed: passes in f16, parameters and sums in f32, the loss scaled'),
+  learningRate: z.number().positive().default(6e-3).describe('peak of the schedule'),
+  schedule: z.enum(['cosine', 'wsd']).default('cosine').describe('down to a tenth by a cosine; or a plateau, then down to zero'),
+  warmup: z.number().min(0).lt(1).default(0.05).describe('share of the run in which the rate rises'),
+  decay: z.number().min(0).max(1).default(0.2).describe('of wsd: share of the run in which it falls'),
   fgramRate: z.number().positive().default(0.5).describe('the f-gram model’s learning rate as a share of it'),
   tableRate: z.number().positive().default(3).describe('the table of rows’ learning rate as a share of it'),
   fgramDropout: z.number().min(0).lt(1).default(0).describe('probability that a position’s f-gram is left out'),
@@ -39,11 +46,15 @@ export const trainingSchema = z.strictObject({
     .max(2 ** 31)
     .default(1)
     .describe('initial weights and order of windows'),
+  evaluateEvery: z.int().nonnegative().default(0).describe('steps from one held-out loss to the next, and one at the end; 0: none'),
+  evaluateTokens: z.int().positive().default(65_536).describe('held-out tokens of these'),
+  sampleEvery: z.int().nonnegative().default(0).describe('steps from one sample of text to the next; 0: none'),
+  keep: z.int().positive().default(2).describe('newest checkpoints that are kept, besides the one of least held-out loss'),
+  onBadStep: z.enum(['stop', 'skip']).default('stop').describe('a loss that is no number, or a spike: stop, or leave the step out'),
+  spike: z.number().positive().optional().describe('a loss so many nats above its running mean is a spike'),
 });
 
-export type TrainingConfig = z.output<typeof trainingSchema>;
+/** Without any limit. */
+export const DEFAULT_TOKENS = 1_000_000;
 
-/** Whole steps that cover `tokens`. */
-export function stepsOf({ tokens, batch }: TrainingConfig, contextLength: number): number {
-  return Math.max(1, Math.round(tokens / (batch * contextLength)));
-}
+export type TrainingConfig = z.output<typeof trainingSchema>;

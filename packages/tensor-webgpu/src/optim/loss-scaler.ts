@@ -5,6 +5,9 @@ export interface LossScalerOptions {
   /** Steps with finite gradients until the scale doubles. */
   readonly growEvery?: number;
   readonly largest?: number;
+  /** A scale and its finite steps so far, to go on from. */
+  readonly scale?: number;
+  readonly good?: number;
 }
 
 /**
@@ -17,14 +20,20 @@ export class LossScaler {
   readonly #growEvery: number;
   readonly #largest: number;
 
-  constructor({ initial = 2 ** 14, growEvery = 500, largest = 2 ** 24 }: LossScalerOptions = {}) {
-    this.#scale = initial;
+  constructor({ initial = 2 ** 14, growEvery = 500, largest = 2 ** 24, scale = initial, good = 0 }: LossScalerOptions = {}) {
+    this.#scale = scale;
+    this.#good = good;
     this.#growEvery = growEvery;
     this.#largest = largest;
   }
 
   get scale(): number {
     return this.#scale;
+  }
+
+  /** Steps with finite gradients since the scale last fell. */
+  get good(): number {
+    return this.#good;
   }
 
   /** @returns whether the step took place */

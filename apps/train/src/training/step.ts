@@ -1,0 +1,215 @@
+/**
+ * One optimiser step as programs: loss, gradients, AdamW, and Adam on the residual rows that the batch touches. A batch may be cut into micro-batches
+ * whose gradients are summed first: what exchanges gradients between devices would stand between the two programs.
+ */
+import { decoderLosses } from '@sconelm/decoder';
+import {
+  type BatchForest,
+  batchForest,
+  batchInputs,
+  embed,
+  type ForestTensors,
+  fgramRows,
+  type Model,
+  type ModelConfig,
+  RowAdam,
+  residualOf,
+} from '@sconelm/fgram-model';
+import {
+  AdamW,
+  type Device,
+  GradientAccumulator,
+  grad,
+  type HostTensor,
+  hostTensor,
+  type Program,
+  stack,
+  type Tensor,
+  type Variable,
+} from '@sconelm/tensor-webgpu';
+import { TrainError } from '../errors.js';
+import type { TrainingConfig } from '../run/training-config.js';
+import type { WindowBatch } from '../windows.js';
+
+/** What a step reports: its loss in nats per token, and the norm of its gradients before clipping; no finite number where it was left out. */
+export interface StepReport {
+  readonly loss: number;
+  readonly norm: number;
+}
+
+export interface StepSettings {
+  /** 1, 2, .. */
+  readonly step: number;
+  readonly rate: number;
+  /** The loss is multiplied by it for the gradients' sake. */
+  readonly lossScale: number;
+  /** A step with a larger loss is left out. */
+  readonly lossLimit: number;
+}
+
+type BatchTensors = ForestTensors & { readonly baseTokens: Tensor; readonly nodeOf: Tensor; readonly targets: Tensor };
+type Settings = { readonly rates: Tensor; readonly scale: Tensor; readonly limit: Tensor };
+type Report = { report: Tensor };
+
+/** Stands for Infinity, which a shader may not see. */
+const LARGEST = 3e38;
+
+export class TrainingStep implements Disposable {
+  /** Of both optimisers, for checkpoints. */
+  readonly moments: readonly Variable[];
+  readonly #model: Model;
+  readonly #optimizer: AdamW;
+  readonly #rowOptimizer: RowAdam | undefined;
+  readonly #sums: GradientAccumulator | undefined;
+  readonly #microBatches: number;
+  readonly #batch: number;
+  /** The whole step, or one micro-batch of it. */
+  readonly #pass: Program<BatchTensors & Settings, Report>;
+  /** With micro-batches: the optimiser's step. */
+  readonly #apply: Program<Settings, Report> | undefined;
+
+  /** @throws {TrainError} TRAIN_OPTION: micro-batches that do not divide the batch, or of residual rows */
+  constructor(device: Device, model: Model, training: TrainingConfig) {
+    const { dense, residual } = model;
+    const { batch, microBatch = batch } = training;
+    if (batch % microBatch !== 0)
+      throw new TrainError(
+        'TRAIN_OPTION',
+        `a batch of ${batch} windows is no multiple of ${microBatch}`,
+        'Give a --micro-batch that divides it.',
+      );
+    if (microBatch !== batch && residual !== undefined)
+      throw new TrainError('TRAIN_OPTION', 'residual rows are trained by whole batches only', 'Leave out --micro-batch.');
+    this.#model = model;
+    this.#batch = microBatch;
+    this.#microBatches = batch / microBatch;
+    this.#optimizer = new AdamW(device, dense, {
+      group: (name, shape) => ({
+        weightDecay: isDecayed(name, shape.length) ? training.weightDecay : 0,
+        rateFactor: name.startsWith('fgram.') ? training.fgramRate : 1,
+      }),
+    });
+    this.#rowOptimizer = residual === undefined ? undefined : new RowAdam(device, residual, { rateFactor: training.tableRate });
+    this.moments = [...this.#optimizer.moments, ...(this.#rowOptimizer?.moments ?? [])];
+    for (const moment of this.moments) moment.write(new Float32Array(moment.tensor.size));
+    const dtype = training.precision === 'mixed' ? device.floatType('f16') : 'f32';
+    if (this.#microBatches === 1) {
+      this.#pass = device.compile((x: BatchTensors & Settings) => {
+        const { loss, gradients, touched } = lossAndGradients(x, model, dtype);
+        const { updates, norm } = this.#optimizer.step(gradients, x.rates);
+        const rows = touched === undefined ? [] : (this.#rowOptimizer?.step(touched, x.nodeIds, x.rates, norm) ?? []);
+        return { outputs: { report: stack([loss, norm]) }, updates: [...updates, ...rows] };
+      });
+      return;
+    }
+    const sums = new GradientAccumulator(device, dense);
+    this.#sums = sums;
+    this.#pass = device.compile((x: BatchTensors & Settings) => {
+      const { loss, gradients } = lossAndGradients(x, model, dtype);
+      return { outputs: { report: stack([loss]) }, updates: sums.add(gradients) };
+    });
+    this.#apply = device.compile(({ rates }: Settings) => {
+      const { updates, norm } = this.#optimizer.step(sums.mean(this.#microBatches), rates);
+      return { outputs: { report: stack([norm]) }, updates: [...updates, ...sums.clear()] };
+    });
+  }
+
+  /** Submits a step without waiting for it. @returns its report, and the forest nodes that were computed */
+  async run(windows: WindowBatch, settings: StepSettings): Promise<{ readonly report: Promise<StepReport>; readonly nodes: number }> {
+    const T = this.#model.config.decoder.contextLength;
+    const { step, rate, lossScale, lossLimit } = settings;
+    const input = {
+      rates: hostTensor(this.#optimizer.rates(step, rate, lossScale)),
+      scale: hostTensor(Float32Array.of(lossScale), []),
+      limit: hostTensor(Float32Array.of(Math.min(lossLimit, LARGEST)), []),
+    };
+    const size = this.#batch * T;
+    let nodes = 0;
+    const reports: Promise<ArrayLike<number>>[] = [];
+    for (let i = 0; i < this.#microBatches; i++) {
+      const part = sliceOf(windows, i * size, (i + 1) * size);
+      const { inputs, count } = inputsOf(part, [this.#batch, T], this.#model.config.fgram);
+      nodes += count;
+      const call = { ...inputs, ...input };
+      await this.#pass.prepare(call);
+      reports.push(this.#pass.run(call).report.data());
+    }
+    if (this.#apply !== undefined) {
+      await this.#apply.prepare(input);
+      reports.push(this.#apply.run(input).report.data());
+    }
+    return { report: Promise.all(reports).then((found) => reportOf(found, lossScale)), nodes };
+  }
+
+  /** What the step's program takes on the device and on the way, for a batch of these windows. */
+  async plan(windows: WindowBatch): Promise<{ readonly arenaBytes: number; readonly flops: number }> {
+    const T = this.#model.config.decoder.contextLength;
+    const { inputs } = inputsOf(sliceOf(windows, 0, this.#batch * T), [this.#batch, T], this.#model.config.fgram);
+    const none = hostTensor(new Float32Array(1), []);
+    const { arenaBytes, flops } = this.#pass.report({ ...inputs, rates: hostTensor(new Float32Array(4)), scale: none, limit: none });
+    return { arenaBytes, flops: flops * this.#microBatches };
+  }
+
+  [Symbol.dispose](): void {
+    for (const owned of [this.#pass, this.#apply, this.#sums, this.#optimizer, this.#rowOptimizer]) owned?.[Symbol.dispose]();
+  }
+}
+
+/** Matrices decay; the token tables, positions, norms, biases and the gain do not. */
+function isDecayed(name: string, rank: number): boolean {
+  return rank === 2 && !/(^|\.)(tok|pos)\.weight$/.test(name);
+}
+
+/** Masters are f32; with `dtype` f16 the passes run on rounded copies of them. */
+function lossAndGradients(x: BatchTensors & Settings, { config, dense, parameters }: Model, dtype: 'f32' | 'f16') {
+  const { decoder, fgram } = config;
+  const p = (name: string) => (dtype === 'f32' ? parameters(name) : parameters(name).cast(dtype));
+  // Gathered first: only the rows that are touched have a gradient, and are rounded.
+  const touched = fgram === undefined ? undefined : residualOf(x, parameters, fgram);
+  const residual = dtype === 'f32' ? touched : touched?.cast(dtype);
+  const embeddings = fgram === undefined ? p('tok.weight').gatherRows(x.baseTokens) : embed(fgramRows(x, p, fgram, residual), x, p);
+  const loss = decoderLosses(embeddings, x.targets, p, decoder).cast('f32').mean();
+  // Beyond the limit gradients are infinite, and the optimisers leave the step out.
+  const factor = loss.stopGradient().greater(x.limit).where(Infinity, x.scale);
+  const wrt = [...dense.names.map(parameters), ...(touched === undefined ? [] : [touched])];
+  const gradients = grad(loss.mul(factor), wrt);
+  return { loss, gradients: gradients.slice(0, dense.names.length), touched: gradients[dense.names.length] as Tensor | undefined };
+}
+
+/** Per micro-batch the loss, and last the norm, which is of the loss as it was scaled. */
+function reportOf(found: readonly ArrayLike<number>[], lossScale: number): StepReport {
+  const values = found.flatMap((part) => Array.from(part));
+  const losses = values.slice(0, -1);
+  return { loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length, norm: values[values.length - 1] / lossScale };
+}
+
+function sliceOf({ tokens, targets, lengths, ids }: WindowBatch, from: number, to: number): WindowBatch {
+  if (from === 0 && to === tokens.length) return { tokens, targets, lengths, ...(ids === undefined ? {} : { ids }) };
+  return {
+    tokens: tokens.slice(from, to),
+    targets: targets.slice(from, to),
+    lengths: lengths.slice(from, to),
+    ...(ids === undefined ? {} : { ids: ids.slice(from, to) }),
+  };
+}
+
+function inputsOf(
+  { tokens, targets, lengths, ids }: WindowBatch,
+  shape: readonly [B: number, T: number],
+  fgram: ModelConfig['fgram'],
+): { inputs: Record<keyof BatchTensors, HostTensor>; count: number } {
+  const common = { targets: hostTensor(targets, shape) };
+  if (fgram !== undefined) {
+    const forest: BatchForest = batchForest(tokens, lengths, shape[1], fgram.maxLength, ids === undefined ? {} : { ids });
+    return { inputs: { ...batchInputs(forest, shape, fgram), ...common }, count: forest.nodes };
+  }
+  const none = hostTensor(new Int32Array(1));
+  return {
+    inputs: {
+      ...common,
+      baseTokens: hostTensor(tokens, shape),
+      ...{ nodeOf: none, nodeTokens: none, nodeIds: none, depths: none, ancestors: none, ends: none },
+    },
+    count: 0,
+  };
+}
