@@ -12,7 +12,7 @@ import {
   parseDecoderConfig,
   seedFor,
 } from './index.js';
-import { styles } from './testing/styles.js';
+import { styles } from './styles.test.support.js';
 
 /** Values that leave no parameter without effect: norms near one, biases not zero. */
 function valuesOf(config: DecoderConfig, seed: number): Map<string, Float32Array<ArrayBuffer>> {

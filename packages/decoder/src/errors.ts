@@ -1,6 +1,9 @@
 /** What can go wrong with models and checkpoints: a stable `code`, a message that says what and where, a remedy. */
 export type DecoderErrorCode =
   | 'MODEL_CONFIG'
+  | 'MODEL_UNSUPPORTED'
+  | 'MODEL_PATH'
+  | 'MODEL_HUB'
   | 'CHECKPOINT_CORRUPT'
   | 'CHECKPOINT_MISMATCH'
   | 'CONTEXT_FULL'

@@ -4,6 +4,8 @@ export { type BlockConfig, type DecoderConfig, decoderConfigSchema, parseDecoder
 export { type Cost, type CostOptions, cacheBytes, countParameters, formatCost, inferenceFlopsPerToken, modelCost } from './cost.js';
 export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';
 export { DecoderError, type DecoderErrorCode } from './errors.js';
+export { type ExportOptions, exportModelFolder } from './huggingface/export.js';
+export { loadModelFolder, type ModelFolder, openModelFolder } from './huggingface/model-folder.js';
 export { largest } from './largest.js';
 export { type PresetName, presetOf, presets } from './presets.js';
 export { normal, seedFor, uniform } from './random.js';

@@ -70,15 +70,24 @@ export function toHalf(values: ArrayLike<number>): Uint16Array<ArrayBuffer> {
 }
 
 export function fromHalf(halves: Uint16Array): Float32Array<ArrayBuffer> {
-  return Float32Array.from(halves, fromHalfBits);
+  const values = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) values[i] = fromHalfBits(halves[i]);
+  return values;
 }
 
 /** f32 values as the bits of bfloat16, nearest, ties to even. NaN stays NaN. */
 export function toBfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  const words = new Uint32Array(Float32Array.from(values).buffer);
-  return Uint16Array.from(words, (x) => ((x & 0x7fffffff) > 0x7f800000 ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16));
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < halves.length; i++) {
+    const x = words[i];
+    halves[i] = (x & 0x7fffffff) > 0x7f800000 ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
+  }
+  return halves;
 }
 
 export function fromBfloat16(halves: Uint16Array): Float32Array<ArrayBuffer> {
-  return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+  const words = new Uint32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
+  return new Float32Array(words.buffer);
 }

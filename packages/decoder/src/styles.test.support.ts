@@ -1,5 +1,5 @@
 /** One small configuration per family of models that the decoder is able to be; for tests. */
-import type { DecoderConfig } from '../config.js';
+import type { DecoderConfig } from './config.js';
 
 const sizes = { vocabSize: 37, contextLength: 24, layers: 2, width: 16, heads: 4 };
 const llama = {

@@ -1,0 +1,47 @@
+import type { Layout } from '../layout.js';
+
+export const gpt2: Layout = {
+  modelType: 'gpt2',
+  architecture: 'GPT2LMHeadModel',
+  fixed: { norm: 'layer', attentionBias: 'all', mlp: 'gelu', mlpBias: true },
+  numbers: {
+    vocabSize: 'vocab_size',
+    contextLength: 'n_positions',
+    layers: 'n_layer',
+    width: 'n_embd',
+    heads: 'n_head',
+    mlpWidth: 'n_inner',
+    normEps: 'layer_norm_epsilon',
+  },
+  absent: { normEps: 1e-5 },
+  switches: [{ key: 'tie_word_embeddings', field: 'tiedHead', values: { true: true, false: false }, absent: true }],
+  expected: {
+    activation_function: ['gelu_new', 'gelu_pytorch_tanh'],
+    scale_attn_weights: [true],
+    scale_attn_by_inverse_layer_idx: [false],
+    add_cross_attention: [false],
+  },
+  prefix: 'transformer.',
+  tensors: {
+    'tok.weight': ['transformer.wte.weight'],
+    'pos.weight': ['transformer.wpe.weight'],
+    'h.{}.ln1.weight': ['transformer.h.{}.ln_1.weight'],
+    'h.{}.ln1.bias': ['transformer.h.{}.ln_1.bias'],
+    'h.{}.attn.qkv.weight': ['transformer.h.{}.attn.c_attn.weight'],
+    'h.{}.attn.qkv.bias': ['transformer.h.{}.attn.c_attn.bias'],
+    'h.{}.attn.proj.weight': ['transformer.h.{}.attn.c_proj.weight'],
+    'h.{}.attn.proj.bias': ['transformer.h.{}.attn.c_proj.bias'],
+    'h.{}.ln2.weight': ['transformer.h.{}.ln_2.weight'],
+    'h.{}.ln2.bias': ['transformer.h.{}.ln_2.bias'],
+    'h.{}.mlp.up.weight': ['transformer.h.{}.mlp.c_fc.weight'],
+    'h.{}.mlp.up.bias': ['transformer.h.{}.mlp.c_fc.bias'],
+    'h.{}.mlp.down.weight': ['transformer.h.{}.mlp.c_proj.weight'],
+    'h.{}.mlp.down.bias': ['transformer.h.{}.mlp.c_proj.bias'],
+    'lnf.weight': ['transformer.ln_f.weight'],
+    'lnf.bias': ['transformer.ln_f.bias'],
+    'head.weight': ['lm_head.weight'],
+  },
+  transposed: false,
+  // Causal masks of old files.
+  ignored: /^(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)$/,
+};
