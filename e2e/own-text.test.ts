@@ -27,6 +27,17 @@ describe('a text of one’s own', () => {
     expect(train.bytes + heldout.bytes).toBe(Buffer.byteLength(text));
     expect(JSON.parse((await command('train', ['mine', '--json'])).out).size).toBeGreaterThan(100);
 
+    const planned = await command('train', ['run', ...SMALL, '--layers', '3', '--dry-run', '--json']);
+    const { model, cost } = JSON.parse(planned.out);
+    expect(cost.parameters).toBe(3 * (12 * 32 ** 2 + 13 * 32) + (model.decoder.vocabSize + 32 + 2) * 32);
+    expect(cost.trainingFlops).toBe(cost.trainingFlopsPerToken * 12_800);
+    expect(await command('train', ['run', '--preset', 'scone-olmo-1.9B', '--dry-run'])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^parameters +1\.82 G$/m),
+    });
+    expect(await command('train', ['run', '--preset', 'gpt-7'])).toMatchObject({ code: 1, err: expect.stringContaining('gpt2-124M') });
+    expect(existsSync(at('runs'))).toBe(false);
+
     const interrupted = await command('train', ['run', ...SMALL], { interruptAt: /^ {2}scone: /m });
     expect(interrupted).toMatchObject({ code: 130 });
     expect(await command('train', ['run', ...SMALL, '--seed', '2'])).toMatchObject({

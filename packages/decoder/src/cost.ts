@@ -7,14 +7,14 @@ export function countParameters(shapes: ParameterShapes): number {
   return Object.values(shapes).reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0);
 }
 
-/** Of one row through every matrix; tables of rows (`tok`, `pos`) multiply nothing. */
+/** Of one row through every matrix; tables of rows (`tok`, `pos`, `residual`) multiply nothing. */
 function matrixFlops(shapes: ParameterShapes): number {
   return (
     2 * countParameters(Object.fromEntries(Object.entries(shapes).filter(([name, { shape }]) => shape.length === 2 && !isTable(name))))
   );
 }
 
-const isTable = (name: string) => /(^|\.)(tok|pos)\.weight$/.test(name);
+const isTable = (name: string) => /(^|\.)(tok|pos|residual)\.weight$/.test(name);
 
 /** Attention is counted at half the context, the mean over a window; the head is included. */
 export function inferenceFlopsPerToken(config: DecoderConfig): number {
@@ -37,6 +37,8 @@ export interface CostOptions {
   /** The f-gram model: its parameters, and how many nodes of the forest a position costs (1.4 on English). */
   readonly fgram?: { readonly shapes: ParameterShapes; readonly nodesPerToken?: number };
   readonly rows?: { readonly count: number; readonly rowBytes: number };
+  /** Of the training, in all. */
+  readonly tokens?: number;
 }
 
 export interface Cost {
@@ -47,6 +49,8 @@ export interface Cost {
   readonly inferenceFlopsPerToken: number;
   /** A backward pass counts as two forward passes. */
   readonly trainingFlopsPerToken: number;
+  /** In all. */
+  readonly trainingFlops: number;
   /** Weights of the decoder, and the cache of one sequence. */
   readonly inferenceBytes: number;
   /** Weights, gradients and both moments of AdamW; activations come on top. */
@@ -55,25 +59,27 @@ export interface Cost {
   readonly storeBytes: number;
 }
 
-export function modelCost({ decoder, fgram, rows }: CostOptions): Cost {
+export function modelCost({ decoder, fgram, rows, tokens = 0 }: CostOptions): Cost {
   const shapes = decoderShapes(decoder);
   const parameters = countParameters(shapes);
   const tables = countParameters(Object.fromEntries(Object.entries(shapes).filter(([name]) => isTable(name) || name === 'head.weight')));
   const fgramParameters = countParameters(fgram?.shapes ?? {});
   const inference = inferenceFlopsPerToken(decoder);
+  const training = 3 * (inference + (fgram === undefined ? 0 : (fgram.nodesPerToken ?? 1.4) * matrixFlops(fgram.shapes)));
   return {
     parameters,
     nonEmbeddingParameters: parameters - tables,
     fgramParameters,
     inferenceFlopsPerToken: inference,
-    trainingFlopsPerToken: 3 * (inference + (fgram === undefined ? 0 : (fgram.nodesPerToken ?? 1.4) * matrixFlops(fgram.shapes))),
+    trainingFlopsPerToken: training,
+    trainingFlops: training * tokens,
     inferenceBytes: parameters * FLOAT_BYTES + cacheBytes(decoder),
     trainingBytes: 4 * (parameters + fgramParameters) * FLOAT_BYTES,
     storeBytes: (rows?.count ?? 0) * (rows?.rowBytes ?? 0),
   };
 }
 
-/** A cost as lines of text. */
+/** A cost as lines of text; what costs nothing is left out. */
 export function formatCost(cost: Cost): string {
   const lines: [string, number, string][] = [
     ['parameters', cost.parameters, ''],
@@ -81,11 +87,15 @@ export function formatCost(cost: Cost): string {
     ['  of the f-gram model', cost.fgramParameters, ''],
     ['inference, per token', cost.inferenceFlopsPerToken, 'FLOP'],
     ['training, per token', cost.trainingFlopsPerToken, 'FLOP'],
+    ['training, in all', cost.trainingFlops, 'FLOP'],
     ['accelerator, inference', cost.inferenceBytes, 'B'],
     ['accelerator, training without activations', cost.trainingBytes, 'B'],
     ['store', cost.storeBytes, 'B'],
   ];
-  return lines.map(([what, count, unit]) => `${what.padEnd(42)}${scaled(count, unit)}\n`).join('');
+  return lines
+    .filter(([, count]) => count > 0)
+    .map(([what, count, unit]) => `${what.padEnd(42)}${scaled(count, unit)}\n`)
+    .join('');
 }
 
 /** Three digits with a decimal prefix: 1.38 GFLOP. */

@@ -76,7 +76,8 @@ describe('the cost of a model', () => {
       'fgram.gain': { shape: [1] },
     };
     const plain = modelCost({ decoder: config });
-    const scone = modelCost({ decoder: config, fgram: { shapes, nodesPerToken: 1.5 }, rows: { count: 1e7, rowBytes: 128 } });
+    const scone = modelCost({ decoder: config, fgram: { shapes, nodesPerToken: 1.5 }, rows: { count: 1e7, rowBytes: 128 }, tokens: 1e9 });
+    expect(scone.trainingFlops).toBe(scone.trainingFlopsPerToken * 1e9);
     expect(scone.parameters).toBe(plain.parameters);
     expect(scone.inferenceBytes).toBe(plain.inferenceBytes);
     expect(scone.inferenceFlopsPerToken).toBe(plain.inferenceFlopsPerToken);

@@ -10,6 +10,8 @@ export interface NamedTensor {
 /** How our files store their tensors. */
 export type StoredDType = 'F32' | 'F16' | 'BF16';
 
+export const isStoredDType = (dtype: string): dtype is StoredDType => dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
+
 /** Of an element, by every dtype that the format names. */
 const BYTES: Readonly<Record<string, number>> = {
   ...{ F64: 8, I64: 8, U64: 8, F32: 4, I32: 4, U32: 4, F16: 2, BF16: 2, I16: 2, U16: 2 },

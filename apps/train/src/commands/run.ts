@@ -1,18 +1,21 @@
 /** `scone-train run`: a dataset and its f-grams to a trained model. */
 import path from 'node:path';
 import { defineCommand } from '@sconelm/cli-kit';
+import { formatCost, modelCost } from '@sconelm/decoder';
+import { fgramShapes, residualShapes } from '@sconelm/fgram-model';
 import { openDataset, openFgrams } from '@sconelm/ngram-miner';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { modelOf } from '../run/model-config.js';
 import { trainRun } from '../run/train-run.js';
-import { modelFields, trainingSchema } from '../run/training-config.js';
+import { DEFAULT_TOKENS, modelFields, trainingSchema } from '../run/training-config.js';
 
 const shape = {
   data: z.string().default('data').describe('a prepared dataset'),
   fgrams: z.string().default('fgrams').describe('its f-grams'),
   directory: z.string().default('runs/scone').describe('the run’s folder'),
   ...modelFields,
+  dryRun: z.boolean().default(false).describe('say what the model costs, and train nothing'),
   allowChange: z.boolean().default(false).describe('go on with a run whose training had other options'),
   prompt: z.string().default('The').describe('samples go on from it'),
   ...trainingSchema.shape,
@@ -25,17 +28,30 @@ export const runCommand = defineCommand({
     'scone-train run --data data --fgrams fgrams --directory runs/scone --tokens 2000000',
     'scone-train run --data data --plain --directory runs/baseline --tokens 2000000',
     'scone-train run --config large.json --set learningRate=0.003',
+    'scone-train run --preset scone-webtext-128M --fgrams fgrams --dry-run',
   ],
   config: z.strictObject(shape),
   run: async ({ config, progress, signal, output }) => {
     const { data: dataDirectory, fgrams, directory } = config;
     const data = await openDataset(dataDirectory);
     const set = config.plain ? undefined : await openFgrams(fgrams);
+    const model = modelOf(config, data.tokenizer.vocabSize, set);
+    if (config.dryRun) {
+      const { decoder, fgram } = model;
+      const cost = modelCost({
+        decoder,
+        tokens: config.tokens ?? (config.flops === undefined && config.minutes === undefined ? DEFAULT_TOKENS : 0),
+        ...(fgram && { fgram: { shapes: { ...fgramShapes(fgram, decoder.vocabSize), ...residualShapes(fgram) } } }),
+        ...(set && { rows: { count: set.size, rowBytes: 4 * decoder.width } }),
+      });
+      output({ model, cost }, formatCost(cost));
+      return;
+    }
     using device = await openDevice();
     progress.note(`adapter: ${device.info.description}`);
     const { model: trained, result } = await trainRun(device, {
       directory: path.resolve(directory),
-      model: modelOf(config, data.tokenizer.vocabSize, set),
+      model,
       training: trainingSchema.strip().parse(config),
       inputs: { data, dataDirectory, ...(set === undefined ? {} : { fgrams: { set, directory: fgrams } }) },
       label: path.basename(directory),

@@ -1,5 +1,6 @@
 /** A model's configuration from the options of a command and what it is trained on. */
 import { UsageError } from '@sconelm/cli-kit';
+import { presetOf } from '@sconelm/decoder';
 import { type ModelConfig, modelConfigSchema } from '@sconelm/fgram-model';
 import { z } from 'zod';
 import { modelFields } from './training-config.js';
@@ -9,9 +10,9 @@ export type ModelOptions = z.output<typeof optionsSchema>;
 
 /** @param set of the f-grams; absent for a plain decoder @throws {UsageError} naming the option */
 export function modelOf(options: ModelOptions, vocabSize: number, set: { readonly maxLength: number; readonly size: number } | undefined) {
-  const { layers, width, heads, contextLength } = options;
-  const decoder = { vocabSize, contextLength, layers, width, heads };
-  return expectModel({ decoder, ...(set === undefined ? {} : { fgram: fgramOf(options, set) }) });
+  const { preset, layers, width, heads, contextLength } = options;
+  const decoder = { ...(preset === undefined ? { contextLength, layers, width, heads } : presetOf(preset)), vocabSize };
+  return expectModel({ decoder, ...(set === undefined ? {} : { fgram: fgramOf({ ...options, ...decoder }, set) }) });
 }
 
 function fgramOf(

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 export const modelFields = {
+  preset: z.string().optional().describe('sizes by name, such as gpt2-124M or smollm2-135M, in the place of the next four'),
   layers: z.int().positive().default(2).describe('decoder layers'),
   width: z.int().positive().default(64).describe('decoder width, d'),
   heads: z.int().positive().default(2).describe('attention heads'),

@@ -2,7 +2,7 @@
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { publishDirectory, withArtifactErrors } from '@sconelm/artifact';
-import type { VariableSet } from '@sconelm/tensor-webgpu';
+import type { TypedArray } from '@sconelm/tensor-webgpu';
 import type { DecoderConfig } from '../config.js';
 import { encodeElements, encodeHeader, type StoredDType } from '../safetensors.js';
 import { writeConfigJson } from './config-json.js';
@@ -18,19 +18,24 @@ export interface ExportOptions {
   readonly tokenizer?: string;
 }
 
+/** Where parameters come from: a set of variables is one. */
+export interface ParameterSource {
+  get(name: string): { read(): Promise<TypedArray> };
+}
+
 const TORCH_NAMES: Readonly<Record<StoredDType, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 const ELEMENT_BYTES: Readonly<Record<StoredDType, number>> = { F32: 4, F16: 2, BF16: 2 };
 
 type Tensor = { readonly parameter: PlannedParameter; readonly part: Part; readonly bytes: number };
 
 /**
- * Publishes the folder. @param variables hold a decoder of `config`, others are left out
+ * Publishes the folder. @param parameters of a decoder of `config`; others are left out
  * @throws {DecoderError} MODEL_UNSUPPORTED: no layout has such a model @throws {ArtifactError}
  */
 export async function exportModelFolder(
   directory: string,
   config: DecoderConfig,
-  variables: VariableSet,
+  parameters: ParameterSource,
   { dtype = 'F32', maxShardBytes = 5e9, beginToken, endTokens = [], tokenizer }: ExportOptions = {},
 ): Promise<void> {
   const { layout, json } = writeConfigJson(config);
@@ -50,7 +55,7 @@ export async function exportModelFolder(
       if (tokenizer !== undefined) await writeFile(path.join(aside, 'tokenizer.json'), tokenizer);
       for (const { name, tensors } of shards) {
         await using file = await open(path.join(aside, name), 'w');
-        await writeShard(file, tensors, variables, dtype);
+        await writeShard(file, tensors, parameters, dtype);
       }
       if (shards.length > 1) await write('model.safetensors.index.json', indexOf(shards));
     }),
@@ -86,7 +91,7 @@ function indexOf(shards: readonly Shard[]): unknown {
   };
 }
 
-async function writeShard(file: FileHandle, tensors: readonly Tensor[], variables: VariableSet, dtype: StoredDType): Promise<void> {
+async function writeShard(file: FileHandle, tensors: readonly Tensor[], parameters: ParameterSource, dtype: StoredDType): Promise<void> {
   // Other tools want to be told that tensors are laid out as PyTorch's.
   await file.writeFile(
     encodeHeader(
@@ -97,7 +102,7 @@ async function writeShard(file: FileHandle, tensors: readonly Tensor[], variable
   let last: { readonly name: string; readonly data: Float32Array } | undefined;
   for (const { parameter, part } of tensors) {
     // Parts of one parameter follow one another: it is read once.
-    if (last?.name !== parameter.name) last = { name: parameter.name, data: (await variables.get(parameter.name).read()) as Float32Array };
+    if (last?.name !== parameter.name) last = { name: parameter.name, data: (await parameters.get(parameter.name).read()) as Float32Array };
     await file.writeFile(encodeElements(takePart(last.data, parameter, part), dtype));
   }
 }

@@ -54,7 +54,7 @@ export async function readText(directory: string, name: string, mostBytes: numbe
       const { size } = await handle.stat();
       if (size > mostBytes)
         throw new DecoderError('MODEL_CONFIG', `${where}: ${size} bytes, at most ${mostBytes} are read`, 'Download this model again.');
-      return handle.readFile('utf8');
+      return await handle.readFile('utf8');
     });
   } catch (error) {
     if (error instanceof MissingArtifactError) return undefined;
@@ -103,7 +103,7 @@ export class SafetensorsFile implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close();
+    await withArtifactErrors(this.#where, () => this.#handle.close());
   }
 }
 

@@ -7,7 +7,7 @@ import { MissingArtifactError } from '@sconelm/artifact';
 import type { Device, Shape, VariableSet } from '@sconelm/tensor-webgpu';
 import type { DecoderConfig } from '../config.js';
 import { DecoderError } from '../errors.js';
-import type { TensorEntry } from '../safetensors.js';
+import { isStoredDType, type TensorEntry } from '../safetensors.js';
 import { brief, type ConfigJson, type Json, readConfigJson } from './config-json.js';
 import { readJson, readText, SafetensorsFile } from './files.js';
 import { type PlannedParameter, placePart, planTensors } from './plan.js';
@@ -138,10 +138,11 @@ class Weights implements AsyncDisposable {
       for (const [name, found] of [...this.#tensors]) if (planned.has(prefix + name)) this.#rename(name, prefix + name, found);
     }
     for (const [name, shape] of planned) {
-      const found = this.#tensors.get(name)?.entry.shape;
+      const found = this.#tensors.get(name)?.entry;
       if (found === undefined) throw this.#mismatch(`tensor '${name}' is missing, expected ${formatShape(shape)}`);
-      if (formatShape(found) !== formatShape(shape))
-        throw this.#mismatch(`tensor '${name}' is ${formatShape(found)}, expected ${formatShape(shape)}`);
+      if (formatShape(found.shape) !== formatShape(shape))
+        throw this.#mismatch(`tensor '${name}' is ${formatShape(found.shape)}, expected ${formatShape(shape)}`);
+      if (!isStoredDType(found.dtype)) throw this.#mismatch(`tensor '${name}' is ${found.dtype}, expected F32, F16 or BF16`);
     }
     // A tied head is sometimes stored all the same; config.json says that it is the token table.
     const copies = config.tiedHead === false ? [] : layout.tensors['head.weight'];
@@ -171,7 +172,8 @@ class Weights implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const file of this.#files) await file[Symbol.asyncDispose]();
+    const closed = await Promise.allSettled(this.#files.map((file) => file[Symbol.asyncDispose]()));
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 }
 
