@@ -25,9 +25,18 @@ it('has the types that the interface asks for', () => {
   run([path.join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.']);
 });
 
+it('is what the guide shows', () => {
+  const linesOf = (text: string) => text.replace(/^ +/gm, '');
+  const sources = ['sqlite-backend.mjs', 'sqlite-backend.test.mjs'].map((file) => linesOf(readFileSync(path.join(EXAMPLE, file), 'utf8')));
+  const guide = linesOf(readFileSync(path.join(ROOT, 'docs/adding-a-backend.md'), 'utf8'));
+  const blocks = [...guide.matchAll(/^```js\n(.*?)^```/gms)].flatMap(([, code]) => code.split(/^\/\/ \.\.\.\n/m));
+  expect(blocks.length).toBeGreaterThanOrEqual(8);
+  for (const block of blocks) expect(sources.filter((source) => source.includes(block)).length, block).toBe(1);
+});
+
 it('passes the conformance kit, cases on damage and killed writers included', () => {
   const passed = [...run(['--test', '--test-reporter=tap']).matchAll(/^ *ok \d+ - (.*)$/gm)].map(([, name]) => name);
-  expect(passed.length).toBeGreaterThanOrEqual(24);
+  expect(passed.length).toBeGreaterThanOrEqual(29);
   for (const about of [/damaged/, /killed/]) expect(passed.filter((name) => about.test(name))).not.toEqual([]);
 });
 
