@@ -5,6 +5,7 @@ export { type Cost, type CostOptions, cacheBytes, countParameters, formatCost, i
 export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';
 export { DecoderError, type DecoderErrorCode } from './errors.js';
 export { type ExportOptions, exportModelFolder } from './huggingface/export.js';
+export { type HubOptions, modelDirectory } from './huggingface/hub.js';
 export { loadModelFolder, type ModelFolder, openModelFolder } from './huggingface/model-folder.js';
 export { largest } from './largest.js';
 export { type PresetName, presetOf, presets } from './presets.js';
