@@ -13,7 +13,8 @@ import { Counts, type StoreMetrics } from './metrics.js';
 import { RecoveredRows } from './recovered-rows.js';
 import { CachedRows } from './row-cache.js';
 import { allocateRows, type RowBuffer, type RowDtype } from './row-dtype.js';
-import { isAscending, maxBatch, orderRows } from './row-order.js';
+import { isAscending, maxBatch, orderRows, type RowOrder } from './row-order.js';
+import { DecodedTarget, EncodedTarget, type RowTarget } from './row-target.js';
 
 export interface ReadOptions {
   /** Aborting rejects the read with the signal's reason; `into` then holds anything. */
@@ -42,15 +43,15 @@ export interface ReaderOptions {
   readonly hotRows?: number;
 }
 
-/** Buffers of one read at a time. */
+/** Buffers of one read at a time. Its views stay for the next read of as many rows: a new one costs as much as copying a row. */
 interface Scratch {
-  readonly capacity: number;
+  /** [count] */
   readonly ids: Uint32Array;
+  /** At least `count` rows. */
   readonly rows: RowBuffer;
+  /** Of the first `count` rows. */
+  readonly bytes: Uint8Array;
 }
-
-/** Hands `count` rows from `row` on of a buffer to the caller, as his rows from `to` on. */
-type Deliver = (rows: RowBuffer, row: number, count: number, to: number) => void;
 
 /** A published store, open for reading. */
 export class RowStore implements AsyncDisposable {
@@ -126,8 +127,7 @@ export class RowStore implements AsyncDisposable {
    */
   read(ids: Uint32Array | Int32Array, into: Float32Array, options: ReadOptions = {}): void | Promise<void> {
     this.#expectRead(ids, into.length, this.width);
-    const { width } = this;
-    return this.#serve(ids, options, (rows, row, count, to) => rows.decode(row, count, into, to * width));
+    return this.#serve(ids, options, new DecodedTarget(into, this.width, this.dtype === 'f32'));
   }
 
   /**
@@ -138,13 +138,10 @@ export class RowStore implements AsyncDisposable {
    */
   readEncoded(ids: Uint32Array | Int32Array, into: Uint8Array, options: ReadOptions = {}): void | Promise<void> {
     this.#expectRead(ids, into.length, this.rowBytes);
-    const { rowBytes } = this;
-    return this.#serve(ids, options, ({ bytes }, row, count, to) =>
-      into.set(bytes.subarray(row * rowBytes, (row + count) * rowBytes), to * rowBytes),
-    );
+    return this.#serve(ids, options, new EncodedTarget(into, this.rowBytes));
   }
 
-  #serve(ids: Uint32Array | Int32Array, { signal, lost }: ReadOptions, deliver: Deliver): void | Promise<void> {
+  #serve(ids: Uint32Array | Int32Array, { signal, lost }: ReadOptions, target: RowTarget): void | Promise<void> {
     this.#expectLost(ids, lost);
     signal?.throwIfAborted();
     const started = performance.now();
@@ -152,7 +149,7 @@ export class RowStore implements AsyncDisposable {
     this.#counts.rows += ids.length;
     let answer: void | Promise<void>;
     try {
-      answer = ids.length > maxBatch ? this.#readInParts(ids, deliver, signal) : this.#readPart(ids, deliver, 0, signal);
+      answer = ids.length > maxBatch ? this.#readInParts(ids, target, signal) : this.#readPart(ids, target, 0, signal);
     } catch (error) {
       this.#counts.failed += 1;
       throw error;
@@ -235,52 +232,77 @@ export class RowStore implements AsyncDisposable {
   }
 
   /** Hot rows go straight to the caller; the others are fetched in ascending order, each once. @param offset of `ids` among the caller's */
-  #readPart(ids: Uint32Array | Int32Array, deliver: Deliver, offset: number, signal: AbortSignal | undefined): void | Promise<void> {
+  #readPart(ids: Uint32Array | Int32Array, target: RowTarget, offset: number, signal: AbortSignal | undefined): void | Promise<void> {
     const { loaded, encoded } = this.#hot; // the bound moves while they are being loaded
     let hot = 0;
     for (let i = 0; loaded > 0 && i < ids.length; i += 1) {
       if (ids[i]! >= loaded) continue;
-      deliver(encoded, ids[i]!, 1, offset + i);
+      target.deliver(encoded, ids[i]!, 1, offset + i);
       hot += 1;
     }
     this.#counts.hotHits += hot;
     if (hot === ids.length) return;
     if (isAscending(ids)) {
-      const count = ids.length - hot;
-      const scratch = this.#take(count);
-      scratch.ids.set(ids.subarray(hot)); // the caller may change his before a promise is answered
-      return this.#fetch(scratch, count, signal, () => deliver(scratch.rows, 0, count, offset + hot));
+      const scratch = this.#take(ids.length - hot);
+      const count = scratch.ids.length;
+      for (let i = 0; i < count; i += 1) scratch.ids[i] = ids[hot + i]!; // the caller may change his before a promise is answered
+      return this.#fetch(scratch, target, offset + hot, undefined, signal);
     }
-    const { unique, sources, targets } = orderRows(ids, loaded);
-    const scratch = this.#take(unique.length);
-    scratch.ids.set(unique);
-    return this.#fetch(scratch, unique.length, signal, () => {
-      for (let i = 0; i < sources.length; i += 1) deliver(scratch.rows, targets[i]!, 1, offset + sources[i]!);
-    });
+    const order = orderRows(ids, loaded);
+    const scratch = this.#take(order.unique.length);
+    scratch.ids.set(order.unique);
+    return this.#fetch(scratch, target, offset, order, signal);
   }
 
-  #fetch(scratch: Scratch, count: number, signal: AbortSignal | undefined, hand: () => void): void | Promise<void> {
-    const finish = (): void => {
-      hand();
-      this.#counts.distinctRows += count;
-      this.#counts.bytes += count * this.rowBytes;
-      this.#free.push(scratch);
-    };
-    const answer = this.#source.readRows(scratch.ids.subarray(0, count), scratch.rows.bytes.subarray(0, count * this.rowBytes), signal);
-    return answer === undefined ? finish() : answer.then(finish);
+  /** @param order undefined: the rows are wanted as they come */
+  #fetch(
+    scratch: Scratch,
+    target: RowTarget,
+    offset: number,
+    order: RowOrder | undefined,
+    signal: AbortSignal | undefined,
+  ): void | Promise<void> {
+    const place = order === undefined ? target.place(offset, scratch.ids.length) : undefined;
+    const answer = this.#source.readRows(scratch.ids, place ?? scratch.bytes, signal);
+    const receiver = place === undefined ? target : undefined;
+    if (answer !== undefined) return this.#handLater(answer, scratch, receiver, offset, order);
+    this.#hand(scratch, receiver, offset, order);
   }
 
-  async #readInParts(ids: Uint32Array | Int32Array, deliver: Deliver, signal: AbortSignal | undefined): Promise<void> {
-    for (let start = 0; start < ids.length; start += maxBatch) {
-      await this.#readPart(ids.subarray(start, start + maxBatch), deliver, start, signal);
+  async #handLater(answer: Promise<void>, scratch: Scratch, target: RowTarget | undefined, offset: number, order: RowOrder | undefined) {
+    await answer;
+    this.#hand(scratch, target, offset, order);
+  }
+
+  /** @param target undefined: the rows are there already */
+  #hand(scratch: Scratch, target: RowTarget | undefined, offset: number, order: RowOrder | undefined): void {
+    const { ids, rows, bytes } = scratch;
+    if (order === undefined) target?.deliver(rows, 0, ids.length, offset);
+    else {
+      const { sources, targets } = order;
+      for (let i = 0; i < sources.length; i += 1) target?.deliver(rows, targets[i]!, 1, offset + sources[i]!);
+    }
+    this.#counts.distinctRows += ids.length;
+    this.#counts.bytes += bytes.length;
+    this.#free.push(scratch);
+  }
+
+  async #readInParts(ids: Uint32Array | Int32Array, target: RowTarget, signal: AbortSignal | undefined): Promise<void> {
+    const own = ids.slice(); // the caller may change his
+    for (let start = 0; start < own.length; start += maxBatch) {
+      await this.#readPart(own.subarray(start, start + maxBatch), target, start, signal);
     }
   }
 
   #take(count: number): Scratch {
     const free = this.#free.pop();
-    if (free !== undefined && free.capacity >= count) return free;
+    if (free?.ids.length === count) return free;
+    const { rowBytes } = this;
+    const isLarge = free !== undefined && free.rows.bytes.length >= count * rowBytes;
     const capacity = Math.max(16, 2 ** Math.ceil(Math.log2(count + 1)));
-    return { capacity, ids: new Uint32Array(capacity), rows: allocateRows(this.dtype, this.width, capacity) };
+    const rows = isLarge ? free.rows : allocateRows(this.dtype, this.width, capacity);
+    const ids = new Uint32Array(isLarge ? free.ids.buffer : new ArrayBuffer(capacity * 4), 0, count);
+    return { ids, rows, bytes: rows.bytes.subarray(0, count * rowBytes) };
   }
 
   async #track(answer: Promise<void>, started: number): Promise<void> {
