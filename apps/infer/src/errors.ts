@@ -1,11 +1,19 @@
 /** What can go wrong in inference: a stable `code`, a message that says what and where, a remedy. */
-export type InferErrorCode = 'RUN_MIXED' | 'PROMPT' | 'TEXT_SHORT';
+export type InferErrorCode =
+  | 'RUN_MIXED'
+  | 'PROMPT'
+  | 'TEXT_SHORT'
+  | 'CONTEXT_LENGTH'
+  | 'QUEUE_FULL'
+  | 'ENGINE_CLOSED'
+  | 'SERVE_OPTION'
+  | 'SERVE_LISTEN';
 
 export class InferError extends Error {
   readonly code: InferErrorCode;
   readonly remedy: string;
-  constructor(code: InferErrorCode, message: string, remedy: string) {
-    super(message);
+  constructor(code: InferErrorCode, message: string, remedy: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
     this.code = code;
     this.remedy = remedy;

@@ -24,19 +24,34 @@ export const runOptions = {
     .enum(['error', 'fallback', 'recompute'])
     .default('error')
     .describe('what is done about rows that cannot be had: error, fallback (the token’s own embedding), recompute (by the f-gram model)'),
+  hotRows: z.int().nonnegative().default(0).describe('rows kept in memory, from the most frequent f-gram on'),
+  cacheRows: z.int().nonnegative().default(0).describe('other rows kept in memory, those used last'),
 };
 
 export type RunOptions = z.output<z.ZodObject<typeof runOptions>>;
 
+/** The f-grams of a run. */
+export interface RunFgrams {
+  readonly set: FgramSet;
+  readonly rows: RowStore;
+  /** What one sequence needs: a matcher of its own, and the store that all share. */
+  forSequence(): SessionFgrams;
+}
+
 export interface Run extends AsyncDisposable {
+  /** Absolute. */
+  readonly directory: string;
   readonly model: Model;
+  /** A hash of every parameter. */
+  readonly fingerprint: string;
   readonly tokenizer: Tokenizer;
   /** Absent for a plain decoder. */
-  readonly fgrams?: SessionFgrams & { readonly rows: RowStore };
+  readonly fgrams?: RunFgrams;
 }
 
 /** @throws the typed error of the part that is missing, damaged or of another run */
-export async function openRun(device: Device, { run, store, backend, check, damagedRows }: RunOptions): Promise<Run> {
+export async function openRun(device: Device, options: RunOptions): Promise<Run> {
+  const { run, store, backend, check, damagedRows, hotRows, cacheRows } = options;
   await loadBackends(backend.map((file) => pathToFileURL(file).href));
   const directory = path.resolve(run);
   const paths = runPaths(directory);
@@ -47,13 +62,14 @@ export async function openRun(device: Device, { run, store, backend, check, dama
   }
   const tokenizer = Tokenizer.parse(json);
   const model = await openModel(device, directory);
-  if (manifest.fgrams === undefined) return { model, tokenizer, [Symbol.asyncDispose]: async () => model[Symbol.dispose]() };
   let computer: RowComputer | undefined;
   const dispose = () => {
     computer?.[Symbol.dispose]();
     model[Symbol.dispose]();
   };
   try {
+    const common = { directory, model, tokenizer, fingerprint: await fingerprint(model.variables) };
+    if (manifest.fgrams === undefined) return { ...common, [Symbol.asyncDispose]: async () => dispose() };
     const set = await openFgrams(paths.fgrams);
     if (set.hash !== manifest.fgrams) {
       throw new InferError('RUN_MIXED', `${paths.fgrams} has other f-grams than this run`, 'Copy the run’s folder again.');
@@ -65,14 +81,15 @@ export async function openRun(device: Device, { run, store, backend, check, dama
       damaged = (ids, into) => ofRun.compute(ids, into);
     } else damaged = damagedRows;
     const rows = await openStore(store ?? `file:${paths.rows}`, {
-      expect: { fgrams: set.hash, model: await fingerprint(model.variables) },
+      expect: { fgrams: set.hash, model: common.fingerprint },
       damaged,
+      hotRows,
+      cacheRows,
       ...(check === undefined ? {} : { check }),
     });
     return {
-      model,
-      tokenizer,
-      fgrams: { matcher: set.matcher(tokenizer.endOfText), rows },
+      ...common,
+      fgrams: { set, rows, forSequence: () => ({ matcher: set.matcher(tokenizer.endOfText), rows }) },
       async [Symbol.asyncDispose]() {
         await rows.close();
         dispose();

@@ -36,7 +36,7 @@ export const evalCommand = defineCommand({
       tokens: count,
       byLength,
     } = await evaluate(device, model, tokens, {
-      ...fgrams,
+      ...fgrams?.forSequence(),
       signal,
       onProgress: (done, total) => progress.update('evaluating', { done, total, unit: 'tokens' }),
     });

@@ -1,57 +1,117 @@
 /** `scone-infer generate`. */
+import { readFile } from 'node:fs/promises';
+import process from 'node:process';
+import { text as textOf } from 'node:stream/consumers';
 import { defineCommand } from '@sconelm/cli-kit';
-import { DecodeSession, Sampler } from '@sconelm/decoder';
-import { FgramSession, generateTokens } from '@sconelm/fgram-model';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { reportDamage } from '../damage.js';
+import { sessionDecoder } from '../engine/batch-decoder.js';
+import { complete } from '../engine/completion.js';
+import { Engine } from '../engine/engine.js';
+import type { TokenScore } from '../engine/request.js';
 import { InferError } from '../errors.js';
+import { matchesOf } from '../matches.js';
 import { openRun, runOptions } from '../run-folder.js';
 
 export const generateCommand = defineCommand({
   name: 'generate',
   summary: 'text that goes on from a prompt, rows read from the store',
-  examples: ['npm run infer -- generate --run runs/quickstart/scone --prompt "The people of the United States"'],
+  examples: [
+    'npm run infer -- generate --run runs/quickstart/scone --prompt "The people of the United States"',
+    'scone-infer generate --run runs/scone --prompt-file - --temperature 0 --stop "\\n" --json < prompt.txt',
+  ],
   config: z.strictObject({
     ...runOptions,
     prompt: z.string().default('').describe('text to go on from'),
+    promptFile: z.string().optional().describe('a file of it; - is standard input'),
     maxTokens: z.int().positive().default(100).describe('tokens to generate, as far as the context reaches'),
     temperature: z.number().nonnegative().default(0.8).describe('0 is greedy'),
     topK: z.int().positive().optional().describe('only the k most likely tokens'),
     topP: z.number().positive().max(1).default(1).describe('only the most likely tokens of this mass'),
+    minP: z.number().min(0).max(1).default(0).describe('only tokens at least so many times as likely as the most likely one'),
+    repetitionPenalty: z.number().positive().default(1).describe('divides positive logits of tokens that occurred'),
+    presencePenalty: z.number().default(0).describe('taken from the logit of every generated token'),
+    frequencyPenalty: z.number().default(0).describe('taken from a token’s logit each time it was generated'),
+    stop: z.array(z.string().min(1)).default([]).describe('the text ends before the first of these'),
+    ignoreEos: z.boolean().default(false).describe('the end-of-text token does not end the text'),
+    logprobs: z.int().min(0).max(20).default(0).describe('with --json: so many alternatives of each token'),
     seed: z.int().nonnegative().default(0).describe('the same seed gives the same text'),
   }),
   run: async ({ config, signal, progress, write, output }) => {
+    const started = performance.now();
+    const prompt = await promptOf(config);
     using device = await openDevice();
     await using run = await openRun(device, config);
     const { model, tokenizer, fgrams } = run;
-    const { temperature, topK, topP, seed } = config;
-    const sampler = new Sampler({ temperature, topP, seed, ...(topK === undefined ? {} : { topK }) });
-    const tokens = [tokenizer.endOfText, ...tokenizer.encode(config.prompt)];
+    const tokens = [tokenizer.endOfText, ...tokenizer.encode(prompt)];
     const { contextLength } = model.config.decoder;
     if (tokens.length >= contextLength) {
       throw new InferError('PROMPT', `the prompt has ${tokens.length} tokens, the context ${contextLength}`, 'Use a shorter prompt.');
     }
-    using session = new DecodeSession(device, model.config.decoder, model.parameters);
-    const decoding = new FgramSession(session, fgrams);
-    const times: number[] = [];
-    let shown = '';
-    const options = { sampler, count: config.maxTokens, stopToken: tokenizer.endOfText, signal };
-    for await (const { token, ms } of generateTokens(decoding, tokens, options)) {
-      tokens.push(token);
-      times.push(ms);
-      // A character may be spread over several tokens; what is not whole yet waits.
-      const text = tokenizer.decode(tokens.slice(1));
-      if (text.endsWith('\ufffd')) continue;
-      write(text.slice(shown.length));
-      shown = text;
+    using decoder = sessionDecoder(device, model, { slots: 1, fgramsOf: fgrams?.forSequence });
+    const events = complete(new Engine(decoder), tokenizer, {
+      prompt: tokens,
+      maxTokens: Math.min(config.maxTokens, contextLength - tokens.length),
+      sampling: config,
+      stopTokens: new Set(config.ignoreEos ? [] : [tokenizer.endOfText]),
+      stopStrings: config.stop,
+      alternatives: config.logprobs,
+      signal,
+    });
+    const loadMs = performance.now() - started;
+    const generated: { readonly score: TokenScore | undefined; readonly ms: number }[] = [];
+    let text = prompt;
+    let finish = 'length';
+    let last = performance.now();
+    write(prompt);
+    for await (const event of events) {
+      if (event.kind === 'prompt') continue;
+      text += event.text;
+      write(event.text);
+      if (event.kind === 'end') finish = event.reason;
+      else {
+        tokens.push(event.token);
+        const now = performance.now();
+        generated.push({ score: event.score, ms: now - last });
+        last = now;
+      }
     }
-    const text = tokenizer.decode(tokens.slice(1));
-    times.sort((a, b) => a - b);
-    const msPerToken = times[times.length >> 1] ?? 0;
+    write('\n');
+    const [firstMs = 0, ...betweenMs] = generated.map(({ ms }) => ms);
+    betweenMs.sort((a, b) => a - b);
+    const matches = matchesOf(fgrams?.set, tokenizer, tokens);
+    const named = (score: TokenScore['top'][number]) => ({ ...score, text: tokenizer.tokenText(score.token) });
+    const details = generated.map(({ score, ms }, i) => ({
+      ...matches[tokens.length - generated.length + i],
+      ...(score === undefined ? {} : { logProbability: score.logProbability, top: score.top.map(named) }),
+      ms,
+    }));
     output(
-      { text, tokens: times.length, msPerToken, ...(fgrams === undefined ? {} : reportDamage(fgrams.rows, progress)) },
-      `${text.slice(shown.length)}\n`,
+      {
+        text,
+        tokens: generated.length,
+        finish,
+        loadMs,
+        firstTokenMs: firstMs,
+        msPerToken: betweenMs[betweenMs.length >> 1] ?? 0,
+        prompt: matches.slice(0, tokens.length - generated.length),
+        generated: details,
+        ...(fgrams === undefined ? {} : reportDamage(fgrams.rows, progress)),
+      },
+      '',
     );
   },
 });
+
+/** @throws {InferError} PROMPT */
+async function promptOf({ prompt, promptFile }: { readonly prompt: string; readonly promptFile?: string | undefined }): Promise<string> {
+  if (promptFile === undefined) return prompt;
+  if (prompt !== '') throw new InferError('PROMPT', 'there are a prompt and a file of it', 'Give one of them.');
+  if (promptFile === '-') return textOf(process.stdin);
+  try {
+    return await readFile(promptFile, 'utf8');
+  } catch (cause) {
+    throw new InferError('PROMPT', `${promptFile} cannot be read`, 'Check the path.', cause);
+  }
+}

@@ -1,0 +1,32 @@
+/** A model as the routes see it, and where it is on its way to being served. */
+import type { Tokenizer } from '@sconelm/ngram-miner';
+import type { RowStore } from '@sconelm/offload-store';
+import type { Engine } from '../engine/engine.js';
+import { HttpError } from './errors.js';
+
+export interface ServedModel {
+  /** Its name in the API. */
+  readonly id: string;
+  /** Seconds since 1970. */
+  readonly created: number;
+  readonly tokenizer: Tokenizer;
+  readonly engine: Engine;
+  /** A hash of every parameter. */
+  readonly fingerprint: string;
+  /** Absent for a plain decoder. */
+  readonly fgrams?: { readonly size: number; readonly maxLength: number } | undefined;
+  readonly store?: RowStore | undefined;
+}
+
+/** Empty while the model loads. */
+export class ServerState {
+  model: ServedModel | undefined;
+  isDraining = false;
+
+  /** @throws {HttpError} 503 while it loads; 404 for another name */
+  expectModel(name?: string): ServedModel {
+    if (this.model === undefined) throw new HttpError(503, 'model_loading', 'the model is still loading', { retryAfterMs: 1000 });
+    if (name === undefined || name === this.model.id) return this.model;
+    throw new HttpError(404, 'model_not_found', `there is no model '${name}'; this server has '${this.model.id}'`, { param: 'model' });
+  }
+}

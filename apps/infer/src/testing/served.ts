@@ -1,0 +1,28 @@
+/** The app around a hashing model, asked without a socket. */
+import { Tokenizer, trainTokenizer } from '@sconelm/ngram-miner';
+import { Engine, type EngineOptions } from '../engine/engine.js';
+import { type AppOptions, createApp } from '../server/app.js';
+import { ServerState } from '../server/served-model.js';
+import { type HashingOptions, hashingDecoder } from './hashing-decoder.js';
+
+export const tokenizer = Tokenizer.parse(trainTokenizer(['The naïve café — 日本語 🦊🦊 and plain words'], { vocabSize: 290 }));
+
+export interface ServedOptions extends Partial<HashingOptions>, EngineOptions, Partial<AppOptions> {}
+
+export function served(options: ServedOptions = {}) {
+  const decoder = hashingDecoder({ slots: 4, vocabSize: tokenizer.vocabSize, contextLength: 64, ...options });
+  const engine = new Engine(decoder, options);
+  const state = new ServerState();
+  state.model = { id: 'tiny', created: 1, tokenizer, engine, fingerprint: 'f' };
+  const { app, routes } = createApp(state, { version: '1', ...options });
+  const ask = async (path: string, init: RequestInit = {}) =>
+    app.request(`http://localhost${path}`, { ...init, headers: { host: 'localhost', ...init.headers } });
+  const post = (path: string, body: unknown, init: RequestInit = {}) =>
+    ask(path, {
+      ...init,
+      method: 'POST',
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+      headers: { 'content-type': 'application/json', ...init.headers },
+    });
+  return { app, routes, state, engine, ask, post };
+}
