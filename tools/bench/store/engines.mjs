@@ -25,7 +25,7 @@ import { bytesOf, eachChunk } from './data.mjs';
  */
 
 /** @param {string} url @param {Form} form */
-async function fill(url, form) {
+export async function fill(url, form) {
   const description = {
     rows: form.rows,
     width: form.rowBytes / 4,

@@ -5,6 +5,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { BATCHES, distribution, FORMS, uniform } from './data.mjs';
 import { ENGINES, empty, folderOf, OWN, sizeOf } from './engines.mjs';
+import * as valkey from './valkey.mjs';
 
 /** @typedef {import('../report.mjs').Measurement} Measurement */
 /** @typedef {import('./engines.mjs').Engine} Engine */
@@ -47,12 +48,12 @@ function dropPageCache() {
 
 /** @type {import('../report.mjs').Area} */
 export const area = {
-  engine: OWN,
-  engines: ENGINES.map(({ name }) => name),
-  cases: CASES.map(({ name }) => name),
+  engine: [...OWN, ...valkey.OWN],
+  engines: [...ENGINES.map(({ name }) => name), ...valkey.OWN, ...valkey.PEERS],
+  cases: [...CASES.map(({ name }) => name), ...valkey.CASES],
   async measure({ engines, cases, rounds, say }) {
     /** @type {Measurement[]} */
-    const measurements = [];
+    const measurements = await valkey.measureValkey({ engines, cases, rounds, say });
     const chosen = ENGINES.filter(({ name }) => engines.includes(name));
     for (const form of FORMS) {
       const own = CASES.filter((one) => one.form === form && cases.includes(one.name));
