@@ -21,7 +21,7 @@ const BROWSER = [
 ];
 /** Their files that only Node sees: what opens its WebGPU, and what reads and writes files. */
 const NODE_DOORS =
-  /^packages\/(tensor-webgpu\/src\/device\/(open|tuning-file)|offload-store\/src\/(builtin-backends|conformance\/\w+|backends\/(file|journal|lmdb|pace|valkey)[\w-]*))\.ts$/;
+  /^packages\/(tensor-webgpu\/src\/device\/(open|tuning-file)|offload-store\/src\/(builtin-backends|conformance\/[\w-]+|backends\/(file|journal|lmdb|pace|valkey)[\w-]*))\.ts$/;
 
 /** @param {string} folder @returns {string[]} */
 function sourcesOf(folder) {

@@ -19,13 +19,18 @@ export async function readManifest<Schema extends z.ZodType>(path: string, form:
   return parseManifest(path, await readText(path), form);
 }
 
+/** Times that a manifest is looked for before it is missing. */
+const PATIENCE = 5;
+
 async function readText(path: string): Promise<string> {
-  try {
-    return await readWhole(path);
-  } catch (error) {
-    // A publisher may have died, or be at work, between the two renames that replace a folder.
-    if (!(error instanceof MissingArtifactError) || !(await settleDirectory(dirname(path)))) throw error;
-    return await readWhole(path);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await readWhole(path);
+    } catch (error) {
+      if (!(error instanceof MissingArtifactError) || attempt === PATIENCE) throw error;
+      // A publisher may have died, or be at work, between the two renames that replace a folder. One at work ends while we look.
+      await settleDirectory(dirname(path));
+    }
   }
 }
 

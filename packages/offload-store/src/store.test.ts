@@ -58,7 +58,8 @@ describe.each(['file', 'memory'] as const)('%s:', (scheme) => {
     writeFileSync(path, bytes);
   };
   const outlives = scheme === 'file' ? { damageRow, module: new URL('../dist/index.js', import.meta.url) } : {};
-  for (const { name, run } of backendCases({ freshUrl: urls[scheme], ...outlives })) it(name, run);
+  for (const { name, run } of backendCases({ freshUrl: urls[scheme], seed: Number(process.env.SCONE_SEED ?? 1), ...outlives }))
+    it(name, run);
 
   it('refuses an id out of range', async () => {
     const url = urls[scheme]();

@@ -36,7 +36,7 @@ export async function openGeneration<Schema extends z.ZodType, Files>(
     let isUnchanged = false;
     try {
       const again = await readManifest(path, form);
-      isUnchanged = before === (await identityOf(path)) && JSON.stringify(manifest) === JSON.stringify(again);
+      isUnchanged = before !== undefined && before === (await identityOf(path)) && JSON.stringify(manifest) === JSON.stringify(again);
       if (isUnchanged && 'failure' in opened) throw opened.failure;
       if (isUnchanged && 'files' in opened) return { manifest, files: opened.files };
     } finally {
@@ -46,9 +46,15 @@ export async function openGeneration<Schema extends z.ZodType, Files>(
   throw new StoreError('STORE_IO', `${directory} is replaced again and again`, 'Open it when its writers have ended.');
 }
 
-async function identityOf(path: string): Promise<string> {
-  const { dev, ino, mtimeMs, size } = await stat(path);
-  return `${dev}:${ino}:${mtimeMs}:${size}`;
+/** Undefined at the moment of a publisher's work at which there is none. */
+async function identityOf(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino, mtimeMs, size } = await stat(path);
+    return `${dev}:${ino}:${mtimeMs}:${size}`;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Opens all files, or none. @throws {CorruptStoreError} if one is missing or not as long as it should be */

@@ -3,7 +3,7 @@
  * wrong; then everything under way fails, and the next one is another connection.
  */
 import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { ProtocolError, type Reply, ReplyDecoder, ReplyError } from './valkey-reply.js';
 
 export interface Address {
@@ -34,7 +34,7 @@ interface Pending extends Part {
 
 export class Connection {
   readonly #socket: Socket;
-  readonly #decoder = new ReplyDecoder();
+  readonly #decoder: ReplyDecoder;
   readonly #pending: Pending[] = [];
   readonly #timeoutMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -43,21 +43,30 @@ export class Connection {
   received = 0;
   readonly onClose: Promise<void>;
 
-  private constructor(socket: Socket, timeoutMs: number) {
+  private constructor(socket: Socket, decoder: ReplyDecoder, timeoutMs: number) {
+    this.#decoder = decoder;
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
     this.onClose = new Promise((resolve) => socket.once('close', () => resolve()));
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#fail(new Error('the server closed the connection')));
   }
 
   /** Connects and authenticates. @throws {Error} what went wrong, {ReplyError} where the server refuses */
   static async open({ host, port }: Address, { tls, username, password, timeoutMs }: ConnectionOptions): Promise<Connection> {
-    const socket = tls ? connectTls({ host, port, servername: host }) : connectTcp({ host, port });
+    const decoder = new ReplyDecoder();
+    const onread = {
+      buffer: () => decoder.space,
+      callback: (count: number) => {
+        connection.#receive(count);
+        return true;
+      },
+    };
+    const target = { host, port, onread }; // TLS sockets know `onread` too, though their types do not
+    const socket = tls ? connectTls({ ...target, servername: host } as TlsOptions) : connectTcp(target);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 10_000);
-    const connection = new Connection(socket, timeoutMs);
+    const connection = new Connection(socket, decoder, timeoutMs);
     try {
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
@@ -104,11 +113,11 @@ export class Connection {
     return answer;
   }
 
-  #receive(chunk: Buffer): void {
+  #receive(count: number): void {
     if (this.#failure !== undefined) return;
-    this.received += chunk.length;
+    this.received += count;
     try {
-      this.#decoder.push(chunk, (reply) => this.#answer(reply));
+      this.#decoder.push(count, (reply) => this.#answer(reply));
     } catch (error) {
       this.#fail(error instanceof ProtocolError ? new Error(`the server does not speak RESP: ${error.message}`) : (error as Error));
     }

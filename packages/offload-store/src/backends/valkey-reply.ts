@@ -19,36 +19,46 @@ const MAX_BULK_BYTES = 2 ** 27;
 const MAX_ELEMENTS = 2 ** 20;
 const MAX_DEPTH = 8;
 
-export class ReplyDecoder {
-  /** Bytes of a reply whose end has not come yet, how many there are, and how many it takes at the least. */
-  #waiting: Buffer[] = [];
-  #waitingBytes = 0;
-  #neededBytes = 0;
-  #bytes: Buffer = Buffer.alloc(0);
-  #at = 0;
+const FIRST_CAPACITY = 2 ** 17;
 
-  /** @param take gets each reply that is complete, in order @throws {ProtocolError} */
-  push(chunk: Buffer, take: (reply: Reply) => void): void {
-    this.#waiting.push(chunk);
-    this.#waitingBytes += chunk.length;
-    if (this.#waitingBytes < this.#neededBytes) return;
-    this.#bytes = this.#waiting.length === 1 ? chunk : Buffer.concat(this.#waiting);
-    this.#at = 0;
-    let start = 0;
-    for (; start < this.#bytes.length; start = this.#at) {
-      const reply = this.#parse(0);
-      if (reply === undefined) break;
-      this.#neededBytes = 0;
-      take(reply);
+/** Owns the buffer that the socket reads into, so that nothing is allocated or moved for what comes. */
+export class ReplyDecoder {
+  #bytes: Buffer = Buffer.allocUnsafe(FIRST_CAPACITY);
+  /** Bytes that have come, of which the replies up to `#at` are decoded. */
+  #end = 0;
+  #at = 0;
+  /** Up to where the reply goes that has begun, at the least. */
+  #neededEnd = 0;
+
+  /** Where the next bytes may be put. */
+  get space(): Buffer {
+    if (this.#end === this.#bytes.length) {
+      const larger = Buffer.allocUnsafe(Math.max(this.#neededEnd, this.#bytes.length * 2));
+      this.#bytes.copy(larger, 0, 0, this.#end);
+      this.#bytes = larger;
     }
-    const rest = this.#bytes.subarray(start);
-    this.#waiting = rest.length === 0 ? [] : [rest];
-    this.#waitingBytes = rest.length;
-    this.#neededBytes = Math.max(this.#neededBytes - start, 0);
+    return this.#bytes.subarray(this.#end);
   }
 
-  /** @returns undefined if its end has not come; `#neededBytes` then says up to where it goes at the least */
+  /** Decodes, with `count` bytes more in `space`. @param take gets each reply that is complete, in order @throws {ProtocolError} */
+  push(count: number, take: (reply: Reply) => void): void {
+    this.#end += count;
+    if (this.#end < this.#neededEnd) return;
+    this.#neededEnd = 0;
+    let start = 0;
+    for (this.#at = 0; start < this.#end; start = this.#at) {
+      const reply = this.#parse(0);
+      if (reply === undefined) break;
+      take(reply);
+    }
+    this.#bytes.copyWithin(0, start, this.#end);
+    this.#end -= start;
+    this.#neededEnd = Math.max(this.#neededEnd - start, 0);
+  }
+
+  /** @returns undefined if its end has not come; `#neededEnd` may then say up to where it goes */
   #parse(depth: number): Reply | undefined {
+    if (this.#at >= this.#end) return undefined;
     const kind = this.#bytes[this.#at];
     if (kind === DOLLAR) return this.#parseBulk();
     if (kind === COLON) return this.#parseNumber();
@@ -58,8 +68,9 @@ export class ReplyDecoder {
       const line = this.#parseLine();
       return line === undefined ? undefined : new ReplyError(line);
     }
-    if (kind === undefined) return undefined;
-    throw new ProtocolError(`an answer begins with ${JSON.stringify(this.#bytes.toString('latin1', this.#at, this.#at + 20))}`);
+    throw new ProtocolError(
+      `an answer begins with ${JSON.stringify(this.#bytes.toString('latin1', this.#at, Math.min(this.#at + 20, this.#end)))}`,
+    );
   }
 
   #parseBulk(): Buffer | null | undefined {
@@ -68,8 +79,8 @@ export class ReplyDecoder {
     if (length === -1) return null;
     if (length < 0 || length > MAX_BULK_BYTES) throw new ProtocolError(`an answer of ${length} bytes`);
     const [start, end] = [this.#at, this.#at + length];
-    if (this.#bytes.length < end + 2) {
-      this.#neededBytes = end + 2;
+    if (this.#end < end + 2) {
+      this.#neededEnd = end + 2;
       return undefined;
     }
     if (this.#bytes[end] !== CR) throw new ProtocolError(`an answer is longer than the ${length} bytes that it told`);
@@ -98,13 +109,13 @@ export class ReplyDecoder {
     if (isNegative) at += 1;
     let value = 0;
     let digits = 0;
-    for (; at < bytes.length && bytes[at] !== CR; at += 1) {
+    for (; at < this.#end && bytes[at] !== CR; at += 1) {
       const digit = bytes[at]! - 48;
       digits += 1;
       if (digit < 0 || digit > 9 || digits > 18) throw new ProtocolError('a number in an answer is none');
       value = value * 10 + digit;
     }
-    if (at + 2 > bytes.length) return undefined;
+    if (at + 2 > this.#end) return undefined;
     if (digits === 0) throw new ProtocolError('a number in an answer is none');
     this.#at = at + 2;
     return isNegative ? -value : value;
@@ -112,8 +123,8 @@ export class ReplyDecoder {
 
   #parseLine(): string | undefined {
     const end = this.#bytes.indexOf(CR, this.#at);
-    if (end < 0 || end + 2 > this.#bytes.length) {
-      if (this.#bytes.length - this.#at > MAX_LINE_BYTES) throw new ProtocolError('a line without end');
+    if (end < 0 || end + 2 > this.#end) {
+      if (this.#end - this.#at > MAX_LINE_BYTES) throw new ProtocolError('a line without end');
       return undefined;
     }
     const line = this.#bytes.toString('utf8', this.#at + 1, end);

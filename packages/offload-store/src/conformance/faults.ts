@@ -1,6 +1,5 @@
 /** Faults: damaged rows, and writers that are killed. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createStore, openStore } from '../index.js';
 import {
   type BackendUnderTest,
@@ -14,12 +13,13 @@ import {
   rowsOf,
   upTo,
 } from './kit.js';
+import { startWriter } from './other-process.js';
 
 export function faultCases(backend: BackendUnderTest): ConformanceCase[] {
   const { damageRow, module } = backend;
   return [
     ...(damageRow === undefined ? [] : damageCases(backend, (url, id) => damageRow.call(backend, url, id))),
-    ...(module === undefined ? [] : killCases(backend, String(module))),
+    ...(module === undefined ? [] : killCases(backend, module)),
   ];
 }
 
@@ -69,9 +69,9 @@ function damageCases({ freshUrl }: BackendUnderTest, damageRow: (url: string, id
 }
 
 /** Times a writer is killed, each time a little later. */
-const KILLS = 6;
+const KILLS = 5;
 
-function killCases({ freshUrl }: BackendUnderTest, module: string): ConformanceCase[] {
+function killCases({ freshUrl }: BackendUnderTest, module: string | URL): ConformanceCase[] {
   const form = { rows: 400, width: 16 };
   return [
     {
@@ -80,7 +80,10 @@ function killCases({ freshUrl }: BackendUnderTest, module: string): ConformanceC
         const url = freshUrl();
         let told = 0;
         for (let kill = 0; kill < KILLS; kill += 1) {
-          told = Math.max(told, await writeUntilKilled(url, module, told + 8 * (kill + 1)));
+          const enough = told + 8 * (kill + 1);
+          const writer = startWriter({ url, module, description: descriptionOf(form), generation: 0, batch: 1, publishes: false });
+          told = Number(await writer.said((line) => Number(line) >= enough));
+          await writer.kill();
           await assert.rejects(openStore(url), { code: 'STORE_MISSING' });
         }
         await using writer = await createStore(url, descriptionOf(form));
@@ -92,37 +95,4 @@ function killCases({ freshUrl }: BackendUnderTest, module: string): ConformanceC
       },
     },
   ];
-
-  /** Another process writes rows one by one and says so; it is killed when it has said `rows`. @returns how many it said */
-  async function writeUntilKilled(url: string, backendModule: string, rows: number): Promise<number> {
-    const code = `
-      import * as backendModule from ${JSON.stringify(backendModule)};
-      import { createStore } from ${JSON.stringify(builtIndex().href)};
-      import { registerBackends } from ${JSON.stringify(new URL('registry.js', builtIndex()).href)};
-      import { rowsOf } from ${JSON.stringify(new URL('conformance/kit.js', builtIndex()).href)};
-      registerBackends(backendModule);
-      const writer = await createStore(${JSON.stringify(url)}, ${JSON.stringify(descriptionOf(form))});
-      console.log(writer.written);
-      for (let id = writer.nextMissing(); id >= 0; id = writer.nextMissing(id)) {
-        await writer.write(Uint32Array.of(id), rowsOf([id], ${form.width}));
-        console.log(writer.written);
-      }`;
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', code], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [told, problems] = [0, ''];
-    child.stderr.on('data', (data: Buffer) => {
-      problems += data;
-    });
-    child.stdout.on('data', (data: Buffer) => {
-      told = Number(data.toString().trim().split('\n').at(-1));
-      if (told >= rows) child.kill('SIGKILL');
-    });
-    await new Promise((resolve) => child.on('close', resolve));
-    assert.ok(told >= rows, `the writing process ended after ${told} rows: ${problems}`);
-    return told;
-  }
-}
-
-/** Other processes run compiled code: beside this file once it is built, in dist/ while tests run the TypeScript sources. */
-function builtIndex(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? '../../dist/index.js' : '../index.js', import.meta.url);
 }

@@ -17,6 +17,8 @@ export interface BackendUnderTest {
   readonly module?: string | URL;
   /** Whether several writers may fill ranges that do not overlap. Default true. */
   readonly parallelWriters?: boolean;
+  /** Of the cases at random, whose failures name it. Default 1. */
+  readonly seed?: number;
 }
 
 export interface ConformanceCase {
@@ -26,15 +28,26 @@ export interface ConformanceCase {
 
 export const binding: StoreBinding = { fgrams: 'set', model: 'model' };
 
-/** A value that f16 holds exactly. */
-const valueAt = (row: number, column: number) => ((row * 31 + column * 7) % 2048) / 16 - 64;
+/** A value that f16 holds exactly; another one in every generation. */
+const valueAt = (row: number, column: number, generation: number) => ((row * 31 + column * 7 + generation * 101) % 2048) / 16 - 64;
 
 /** [ids.length, width] */
-export function rowsOf(ids: ArrayLike<number>, width: number): Float32Array {
+export function rowsOf(ids: ArrayLike<number>, width: number, generation = 0): Float32Array {
   const rows = new Float32Array(ids.length * width);
   for (let i = 0; i < ids.length; i += 1)
-    for (let column = 0; column < width; column += 1) rows[i * width + column] = valueAt(ids[i]!, column);
+    for (let column = 0; column < width; column += 1) rows[i * width + column] = valueAt(ids[i]!, column, generation);
   return rows;
+}
+
+/** A generator of numbers below `limit` that only the seed decides. [Marsaglia 2003, xorshift] */
+export function numbersFrom(seed: number): (limit: number) => number {
+  let state = (Math.imul(seed, 0x9e3779b1) | 1) >>> 0;
+  return (limit) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state = (state ^ (state << 5)) >>> 0;
+    return state % limit;
+  };
 }
 
 export const upTo = (rows: number): Uint32Array => Uint32Array.from({ length: rows }, (_, id) => id);
@@ -46,25 +59,33 @@ export interface Form {
   readonly blockRows?: number;
 }
 
-export const descriptionOf = ({ dtype = 'f32', ...form }: Form) => ({ ...form, dtype, binding });
+/** Rows of generation 0 are of the model of `binding`, those of others of a model of their own. */
+export const descriptionOf = ({ dtype = 'f32', ...form }: Form, generation = 0) => ({
+  ...form,
+  dtype,
+  binding: generation === 0 ? binding : { ...binding, model: `model ${generation}` },
+});
 
 /** Fills and publishes a store, some rows a call, last ids first. */
-export async function fill(url: string, form: Form): Promise<void> {
-  await using writer = await createStore(url, descriptionOf(form));
+export async function fill(url: string, form: Form, generation = 0): Promise<void> {
+  await using writer = await createStore(url, descriptionOf(form, generation));
   const ids = upTo(form.rows).reverse();
   const step = Math.max(5, Math.ceil(form.rows / 20));
   for (let start = 0; start < form.rows; start += step) {
     const part = ids.slice(start, start + step);
-    await writer.write(part, rowsOf(part, form.width));
+    await writer.write(part, rowsOf(part, form.width, generation));
   }
   await writer.publish();
 }
+
+/** Which generation an open store is. */
+export const generationOf = ({ manifest }: RowStore): number => Number(/\d+/.exec(manifest.binding.model)?.[0] ?? 0);
 
 /** Reads `ids` of an open store and compares them. */
 export async function expectRows(store: RowStore, ids: ArrayLike<number>): Promise<void> {
   const into = new Float32Array(ids.length * store.width);
   await store.read(Uint32Array.from(ids), into);
-  assert.deepEqual(into, rowsOf(ids, store.width));
+  assert.deepEqual(into, rowsOf(ids, store.width, generationOf(store)));
 }
 
 /** Opens a store, reads `ids`, verifies all of it. */

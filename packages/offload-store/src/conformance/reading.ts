@@ -1,20 +1,20 @@
 /** Reading: every id, any order, any number at once, by any number of readers. */
 import assert from 'node:assert/strict';
 import { copyStore, createStore, openStore, rowDtypes } from '../index.js';
-import { type BackendUnderTest, type ConformanceCase, descriptionOf, expectRows, expectStore, fill, rejects, rowsOf, upTo } from './kit.js';
+import {
+  type BackendUnderTest,
+  type ConformanceCase,
+  descriptionOf,
+  expectRows,
+  expectStore,
+  fill,
+  numbersFrom,
+  rejects,
+  rowsOf,
+  upTo,
+} from './kit.js';
 
-/** A generator of numbers below `limit` that only the seed decides. [Marsaglia 2003, xorshift] */
-function numbers(seed: number): (limit: number) => number {
-  let state = (seed | 1) >>> 0;
-  return (limit) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state = (state ^ (state << 5)) >>> 0;
-    return state % limit;
-  };
-}
-
-export function readingCases({ freshUrl }: BackendUnderTest): ConformanceCase[] {
+export function readingCases({ freshUrl, seed = 1 }: BackendUnderTest): ConformanceCase[] {
   const rows = 23;
   const picks = [[], [0], [22], [22, 0, 22, 7, 7, 8, 9], [...upTo(rows)], Array.from({ length: 500 }, (_, i) => (i * i) % rows)];
   const reads = (['f32', 'f16'] as const).flatMap((dtype) =>
@@ -50,7 +50,7 @@ export function readingCases({ freshUrl }: BackendUnderTest): ConformanceCase[] 
     {
       name: 'agrees with the memory backend on batches at random',
       run: async () => {
-        const below = numbers(7);
+        const below = numbersFrom(seed);
         for (let round = 0; round < 20; round += 1) {
           const form = { rows: 1 + below(200), width: 1 + below(20), blockRows: 1 + below(50) };
           const [url, reference] = [freshUrl(), `memory:conformance ${Math.random()}`];
@@ -63,7 +63,7 @@ export function readingCases({ freshUrl }: BackendUnderTest): ConformanceCase[] 
             const [a, b] = [store, expected].map(() => new Float32Array(ids.length * form.width));
             await store.read(ids, a!);
             await expected.read(ids, b!);
-            assert.deepEqual(a, b, `round ${round}`);
+            assert.deepEqual(a, b, `seed ${seed}, round ${round}`);
           }
         }
       },
@@ -75,7 +75,7 @@ export function readingCases({ freshUrl }: BackendUnderTest): ConformanceCase[] 
         const count = 65_536;
         await fill(url, { rows: count, width: 2 });
         await using store = await openStore(url);
-        const below = numbers(3);
+        const below = numbersFrom(seed);
         await expectRows(store, upTo(count));
         await expectRows(
           store,
@@ -90,7 +90,7 @@ export function readingCases({ freshUrl }: BackendUnderTest): ConformanceCase[] 
         await fill(url, { rows: 300, width: 5 });
         await using first = await openStore(url);
         await using second = await openStore(url);
-        const below = numbers(5);
+        const below = numbersFrom(seed);
         await Promise.all(
           Array.from({ length: 64 }, (_, i) =>
             expectRows(
@@ -115,7 +115,8 @@ export function readingCases({ freshUrl }: BackendUnderTest): ConformanceCase[] 
         const url = freshUrl();
         await fill(url, { rows: 3, width: 2 });
         await using store = await openStore(url);
-        await rejects(() => store.read(Uint32Array.of(0, 3), new Float32Array(4)), { code: 'STORE_ARGUMENT' });
+        for (const ids of [Uint32Array.of(0, 3), Uint32Array.of(0, 2 ** 32 - 1), Int32Array.of(0, -1)])
+          await rejects(() => store.read(ids, new Float32Array(4)), { code: 'STORE_ARGUMENT' });
         await rejects(() => store.read(Uint32Array.of(0, 1), new Float32Array(3)), { code: 'STORE_ARGUMENT' });
         await expectRows(store, [2]);
       },

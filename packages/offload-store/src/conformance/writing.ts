@@ -69,6 +69,22 @@ export function writingCases({ freshUrl, parallelWriters = true }: BackendUnderT
     },
     ...(parallelWriters ? ranges : []),
     {
+      name: 'keeps no more memory than its rows need while it writes again and again',
+      run: async () => {
+        const form = { rows: 2000, width: 256 }; // 2 MiB
+        await using writer = await createStore(freshUrl(), descriptionOf(form));
+        const rows = rowsOf(upTo(form.rows), form.width);
+        const used = async (times: number) => {
+          for (let i = 0; i < times; i += 1) await writer.write(upTo(form.rows), rows);
+          const { heapUsed, external } = process.memoryUsage();
+          return heapUsed + external;
+        };
+        const before = await used(5);
+        const after = Math.min(await used(40), await used(3), await used(3));
+        assert.ok(after - before < 64 * 2 ** 20, `${after - before} bytes more after writing 80 MiB`);
+      },
+    },
+    {
       name: 'replaces a published store at once, with readers of the old one undisturbed',
       run: async () => {
         const url = freshUrl();
