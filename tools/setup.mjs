@@ -1,4 +1,4 @@
-/** Makes this checkout ready to run: Node, the dependencies, a WebGPU adapter, for tests (--tests) a browser. Says what it does before it does it; idle in under a second. */
+/** Makes this checkout ready to run: Node, the dependencies, a WebGPU adapter, for tests (--tests) a browser and a Valkey server. Says what it does before it does it; idle in under a second. */
 import path from 'node:path';
 import process from 'node:process';
 import { ensureAdapter } from './setup/adapter.mjs';
@@ -7,13 +7,17 @@ import { ensureDependencies } from './setup/dependencies.mjs';
 import { SetupError } from './setup/error.mjs';
 import { expectNode } from './setup/node-version.mjs';
 import { ROOT } from './setup/root.mjs';
+import { ensureValkey } from './setup/valkey.mjs';
 
 try {
   expectNode(process.versions.node);
   await ensureDependencies();
   if (process.argv.includes('--tests')) await ensureDependencies(path.join(ROOT, 'tools/kernel'));
   ensureAdapter({ rootless: process.argv.includes('--rootless') });
-  if (process.argv.includes('--tests')) ensureBrowser();
+  if (process.argv.includes('--tests')) {
+    ensureBrowser();
+    ensureValkey();
+  }
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`error: ${error.message}\n  -> ${error.remedy}\n`);
