@@ -1,9 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { COMPILER, compileKernel, MODULE } from './compile.mjs';
+import { COMPILER, compileKernel, KERNELS } from './compile.mjs';
 
-it("the miner's module is what its source compiles to", async (context) => {
-  if (!existsSync(path.join(COMPILER, 'node_modules'))) return context.skip('the compiler is not installed: node tools/setup.mjs --tests');
-  expect(await compileKernel()).toBe(readFileSync(MODULE, 'utf8'));
-});
+it.for(KERNELS.map((kernel) => ({ kernel, name: path.basename(kernel.module) })))(
+  '$name is what its source compiles to',
+  async ({ kernel }, context) => {
+    if (!existsSync(path.join(COMPILER, 'node_modules')))
+      return context.skip('the compiler is not installed: node tools/setup.mjs --tests');
+    expect(await compileKernel(kernel)).toBe(readFileSync(kernel.module, 'utf8'));
+  },
+);

@@ -1,6 +1,7 @@
 /** Row dtypes: how [width] f32 values become rowBytes bytes and back. Bytes are little-endian, whatever the machine. */
 import { Bf16Rows, F16Rows, F32Rows } from './codecs/float.js';
 import { Int4Rows, Int8Rows, int4RowBytes, int8RowBytes } from './codecs/quantized.js';
+import { Int4KernelRows, Int8KernelRows, runsKernel } from './codecs/quantized-kernel.js';
 import type { RowBuffer } from './codecs/row-buffer.js';
 
 export type { RowBuffer } from './codecs/row-buffer.js';
@@ -17,8 +18,8 @@ const codecs: Readonly<Record<RowDtype, Codec>> = {
   f32: { rowBytes: (width) => width * 4, Rows: F32Rows },
   f16: { rowBytes: (width) => width * 2, Rows: F16Rows },
   bf16: { rowBytes: (width) => width * 2, Rows: Bf16Rows },
-  int8: { rowBytes: int8RowBytes, Rows: Int8Rows },
-  int4: { rowBytes: int4RowBytes, Rows: Int4Rows },
+  int8: { rowBytes: int8RowBytes, Rows: runsKernel ? Int8KernelRows : Int8Rows },
+  int4: { rowBytes: int4RowBytes, Rows: runsKernel ? Int4KernelRows : Int4Rows },
 };
 
 export function rowBytesOf(dtype: RowDtype, width: number): number {
