@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { runMain } from '@sconelm/cli-kit';
 import { evalCommand } from './commands/eval.js';
+import { experimentCommand } from './commands/experiment.js';
 import { fgramsCommand } from './commands/fgrams.js';
 import { mineCommand } from './commands/mine.js';
 import { precomputeCommand } from './commands/precompute.js';
@@ -30,6 +31,7 @@ await runMain({
     precomputeCommand,
     evalCommand,
     reportCommand,
+    experimentCommand,
     storeCopyCommand,
     storeInfoCommand,
     storeVerifyCommand,

@@ -7,11 +7,34 @@ import { lookUp, type RowSource } from './look-up.js';
 import { batchInputs, embed, type ForestTensors, fgramRows } from './model.js';
 import type { Model } from './scone-model.js';
 
+/** A piece of text that is fed to the model alone; the losses of its first positions may be left uncounted, because they had little before them. */
+export interface EvaluationWindow {
+  readonly start: number;
+  /** Positions, at most the context length; each predicts the token after it. */
+  readonly length: number;
+  /** The first position that counts. */
+  readonly from: number;
+}
+
+/** One position and the loss of the token after it. */
+export interface PositionLoss {
+  readonly position: number;
+  /** The longest f-gram that ends there, −1 for none, and its length, 1 for none. */
+  readonly id: number;
+  readonly length: number;
+  /** Nats. */
+  readonly loss: number;
+}
+
 export interface EvaluateOptions {
-  /** Tells the match length of every position; needed with `rows`. */
+  /** Tells the match of every position; needed with `rows`. */
   readonly matcher?: FgramMatcher;
   /** Where the embeddings of matched positions come from: a store, or the f-gram model itself; without it every position is its token's. */
   readonly rows?: RowSource | 'model';
+  /** What is read; by default whole windows side by side. */
+  readonly windows?: readonly EvaluationWindow[];
+  /** Called for every position that counts. */
+  readonly visit?: (found: PositionLoss) => void;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -36,37 +59,69 @@ interface Batch {
   readonly lengths: Uint8Array<ArrayBuffer>;
 }
 
-/** Loss over all whole windows of `tokens`. @throws the signal's reason when aborted; whatever the store throws */
+/** Windows of T positions side by side, as in training; the rest at the end is left out. @param count tokens */
+export function wholeWindows(count: number, T: number): EvaluationWindow[] {
+  return Array.from({ length: Math.max(0, Math.floor((count - 1) / T)) }, (_, i) => ({ start: i * T, length: T, from: 0 }));
+}
+
+/**
+ * Windows that move by `stride`: every token but a text's first is predicted once, with at least T − stride tokens before it where there are
+ * so many. @param count tokens of one text @param start its first token's place
+ */
+export function stridedWindows(count: number, { T, stride, start = 0 }: { T: number; stride: number; start?: number }): EvaluationWindow[] {
+  const windows: EvaluationWindow[] = [];
+  for (let at = 0, done = 0; done < count - 1; at += stride) {
+    const length = Math.min(T, count - 1 - at);
+    windows.push({ start: start + at, length, from: done - at });
+    done = at + length;
+  }
+  return windows;
+}
+
+/** Loss over windows of `tokens`. @throws the signal's reason when aborted; whatever the store throws */
 export async function evaluate(
   device: Device,
   model: Model,
   tokens: ArrayLike<number>,
-  { matcher, rows, signal, onProgress }: EvaluateOptions = {},
+  {
+    matcher,
+    rows,
+    windows = wholeWindows(tokens.length, model.config.decoder.contextLength),
+    visit,
+    signal,
+    onProgress,
+  }: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const T = model.config.decoder.contextLength;
-  const windows = Math.floor((tokens.length - 1) / T);
   using losses = rows === 'model' ? jointLosses(device, model) : lookUpLosses(device, model, rows);
   const byLength: Record<number, { count: number; loss: number }> = {};
+  const total = windows.reduce((positions, { length, from }) => positions + length - from, 0);
   let sum = 0;
-  for (let first = 0; first < windows; first += BATCH) {
+  let count = 0;
+  for (let first = 0; first < windows.length; first += BATCH) {
     signal?.throwIfAborted();
-    const count = Math.min(BATCH, windows - first);
-    const batch = batchAt(tokens, first * T, count * T, T, matcher);
+    const some = windows.slice(first, first + BATCH);
+    const batch = batchOf(tokens, some, T, matcher);
     const found = await losses.run(batch);
-    for (let i = 0; i < count * T; i++) {
-      const group = batch.lengths[i];
-      byLength[group] ??= { count: 0, loss: 0 };
-      byLength[group].count++;
-      byLength[group].loss += found[i];
-      sum += found[i];
-    }
-    onProgress?.((first + count) * T, windows * T);
+    some.forEach(({ start, length, from }, row) => {
+      for (let t = from; t < length; t++) {
+        const i = row * T + t;
+        const group = batch.lengths[i];
+        byLength[group] ??= { count: 0, loss: 0 };
+        byLength[group].count++;
+        byLength[group].loss += found[i];
+        sum += found[i];
+        count++;
+        visit?.({ position: start + t, id: batch.ids[i], length: group, loss: found[i] });
+      }
+    });
+    onProgress?.(count, total);
   }
-  return { loss: sum / (windows * T), tokens: windows * T, byLength };
+  return { loss: sum / count, tokens: count, byLength };
 }
 
-/** The windows from `start` on; a short last batch is filled with token 0, so that one program serves all. */
-function batchAt(tokens: ArrayLike<number>, start: number, count: number, T: number, matcher: FgramMatcher | undefined): Batch {
+/** One row per window; what is missing is filled with token 0, so that one program serves all. */
+function batchOf(tokens: ArrayLike<number>, windows: readonly EvaluationWindow[], T: number, matcher: FgramMatcher | undefined): Batch {
   const size = BATCH * T;
   const batch = {
     tokens: new Int32Array(size),
@@ -74,14 +129,17 @@ function batchAt(tokens: ArrayLike<number>, start: number, count: number, T: num
     ids: new Int32Array(size).fill(-1),
     lengths: new Uint8Array(size).fill(1),
   };
-  for (let i = 0; i < count; i++) {
-    batch.tokens[i] = tokens[start + i];
-    batch.targets[i] = tokens[start + i + 1];
-    if (matcher === undefined) continue;
-    if (i % T === 0) matcher.reset();
-    batch.ids[i] = matcher.push(tokens[start + i]);
-    batch.lengths[i] = matcher.length;
-  }
+  windows.forEach(({ start, length }, row) => {
+    matcher?.reset();
+    for (let t = 0; t < length; t++) {
+      const i = row * T + t;
+      batch.tokens[i] = tokens[start + t];
+      batch.targets[i] = tokens[start + t + 1];
+      if (matcher === undefined) continue;
+      batch.ids[i] = matcher.push(tokens[start + t]);
+      batch.lengths[i] = matcher.length;
+    }
+  });
   return batch;
 }
 

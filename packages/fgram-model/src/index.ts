@@ -1,5 +1,13 @@
 export { type FgramModelConfig, fgramModelConfigSchema, fgramShapes, identityValues, RESIDUAL, residualShapes } from './config.js';
-export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js';
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationWindow,
+  evaluate,
+  type PositionLoss,
+  stridedWindows,
+  wholeWindows,
+} from './evaluate.js';
 export { type BatchForest, batchForest, buildForest, type Forest, NODE_BUCKET, type Slices } from './forest.js';
 export { type GeneratedToken, type GenerateOptions, generateTokens } from './generate.js';
 export { type FgramMatcher, FgramSession, type SessionFgrams } from './inference.js';

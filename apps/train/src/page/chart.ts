@@ -75,22 +75,48 @@ function scaleOf({ scale: kind = 'linear', from }: Axis, values: readonly number
   return Object.assign(pixels, { ticks: kind === 'log' ? logTicks(low, high, 7) : linearTicks(low, high, 5) });
 }
 
-function frame(
-  title: string,
-  { y, yLabel, xLabel, format }: { y: Scale; yLabel: string; xLabel: string; format: Axis['format'] },
-  inner: Html[],
-): Html {
+/** Ticks and labels around what is drawn. */
+function framed({ y, yLabel, xLabel, format }: { y: Scale; yLabel: string; xLabel: string; format: Axis['format'] }, inner: Html[]): Html {
   const rows = y.ticks.map(
     (tick) =>
       html`<path class="grid" d="M${PLOT.left} ${y(tick)}H${PLOT.right}"/><text x="${PLOT.left - 6}" y="${y(tick)}" dy="4" text-anchor="end">${(format ?? plain)(tick)}</text>`,
   );
-  return html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">${rows}<text x="${PLOT.left}" y="12">${yLabel}</text><text x="${(PLOT.left + PLOT.right) / 2}" y="${HEIGHT - 4}" text-anchor="middle">${xLabel}</text>${inner}</svg>`;
+  return html`${rows}<text x="${PLOT.left}" y="12">${yLabel}</text><text x="${(PLOT.left + PLOT.right) / 2}" y="${HEIGHT - 4}" text-anchor="middle">${xLabel}</text>${inner}`;
+}
+
+const drawing = (title: string, content: Html) =>
+  html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">${content}</svg>`;
+
+/** What the classes of our pages say, for an image that stands alone. */
+const IMAGE_STYLE =
+  'text{font:11px system-ui,sans-serif;fill:#57534e}.grid{stroke:#d6d3d1}.line{fill:none;stroke-width:1.75;stroke-linejoin:round}' +
+  ['#1d4ed8', '#c2410c', '#15803d', '#a21caf', '#0e7490', '#854d0e', '#57534e'].map((colour, i) => `.s${i}{stroke:${colour}}`).join('');
+const KEY_HEIGHT = 16;
+
+/** A line chart as an SVG file. */
+export function chartImage(chart: LineChart): string {
+  const { series } = chart;
+  const keys = series.length < 2 ? [] : series;
+  const marks = keys.map(({ label }, i) => {
+    const y = HEIGHT + i * KEY_HEIGHT + 8;
+    return html`<path class="line s${i % COLOURS}" stroke-dasharray="${DASHES[i % DASHES.length]}" d="M${PLOT.left} ${y}h28"/><text x="${PLOT.left + 36}" y="${y + 4}">${label}</text>`;
+  });
+  const height = HEIGHT + keys.length * KEY_HEIGHT;
+  const content = drawLines(chart)?.content ?? html`<text x="${PLOT.left}" y="${PLOT.top}">There is nothing to plot.</text>`;
+  return html`<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH * 1.5}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${chart.title}"><style>${IMAGE_STYLE}</style><rect width="${WIDTH}" height="${height}" fill="#fff"/>${content}${marks}</svg>\n`
+    .source;
 }
 
 /** Lines, with a key where there is more than one. */
-export function lineChart({ title, x, y, series }: LineChart): Html {
+export function lineChart(chart: LineChart): Html {
+  const drawn = drawLines(chart);
+  if (drawn === undefined) return html`<p class="note">There is nothing to plot.</p>`;
+  return html`${drawing(chart.title, drawn.content)}${chart.series.length > 1 ? html`<ul class="keys">${drawn.keys}</ul>` : ''}`;
+}
+
+function drawLines({ x, y, series }: LineChart): { readonly content: Html; readonly keys: readonly Html[] } | undefined {
   const points = series.flatMap((line) => line.points);
-  if (points.length === 0) return html`<p class="note">There is nothing to plot.</p>`;
+  if (points.length === 0) return undefined;
   const toX = scaleOf(
     x,
     points.map(([value]) => value),
@@ -113,8 +139,7 @@ export function lineChart({ title, x, y, series }: LineChart): Html {
     ({ label }, i) =>
       html`<li><svg viewBox="0 0 28 10" aria-hidden="true"><path class="line s${i % COLOURS}" stroke-dasharray="${DASHES[i % DASHES.length]}" d="M0 5H28"/></svg>${label}</li>`,
   );
-  const svg = frame(title, { y: toY, yLabel: y.label, xLabel: x.label, format: y.format }, [...marks, ...lines]);
-  return html`${svg}${series.length > 1 ? html`<ul class="keys">${keys}</ul>` : ''}`;
+  return { content: framed({ y: toY, yLabel: y.label, xLabel: x.label, format: y.format }, [...marks, ...lines]), keys };
 }
 
 /** Bars from zero, each with its value above. */
@@ -133,5 +158,5 @@ export function barChart({ title, x, y, bars }: BarChart): Html {
     const top = toY(value);
     return html`<rect class="bar s0" x="${(Number(middle) - width / 2).toFixed(1)}" y="${top}" width="${width.toFixed(1)}" height="${(PLOT.bottom - Number(top)).toFixed(1)}"/><text x="${middle}" y="${top}" dy="-4" text-anchor="middle">${(y.format ?? plain)(value)}</text><text x="${middle}" y="${PLOT.bottom + 17}" text-anchor="middle">${label}</text>`;
   });
-  return frame(title, { y: toY, yLabel: y.label, xLabel: x, format: y.format }, inner);
+  return drawing(title, framed({ y: toY, yLabel: y.label, xLabel: x, format: y.format }, inner));
 }

@@ -1,0 +1,96 @@
+/** What an experiment is: runs on a shared corpus, each with the options of `scone-train run`, and what is told of their results. */
+import { z } from 'zod';
+import { modelFields, trainingSchema } from '../run/training-config.js';
+
+export const runOptionsSchema = z.strictObject({ ...modelFields, ...trainingSchema.shape });
+export type RunOptions = z.output<typeof runOptionsSchema>;
+
+/** The bundled corpus, or every tenth document of its training split; held-out text is the same. */
+export type CorpusName = 'whole' | 'tenth';
+
+export interface GridRun {
+  /** Its folder's name; runs of the same name are shared by experiments. */
+  readonly id: string;
+  readonly corpus: CorpusName;
+  /** The f-grams it is trained with; of a plain decoder those by which its losses are grouped. */
+  readonly fgrams: { readonly maxLength: number; readonly maxFgrams: number };
+  readonly options: z.input<typeof runOptionsSchema>;
+}
+
+/** Positions and the sum of their losses in nats. */
+const groupSchema = z.strictObject({ count: z.int(), loss: z.number() });
+export type Group = z.output<typeof groupSchema>;
+
+export const runResultSchema = z.strictObject({
+  id: z.string(),
+  date: z.string(),
+  adapter: z.string(),
+  seed: z.int(),
+  trainingTokens: z.int(),
+  trainingFlops: z.number(),
+  /** Forward FLOPs per token of decoding. */
+  inferenceFlops: z.number(),
+  /** On the accelerator in inference. */
+  decoderParameters: z.int(),
+  /** Trained in all: decoder, f-gram model, residual rows. */
+  trainedParameters: z.int(),
+  /** Forest nodes per training token, and tokens that the paper's padding would have computed for one. */
+  nodesPerToken: z.number(),
+  paddedPerToken: z.number(),
+  fgrams: z.int(),
+  /** Held-out text of the corpus. */
+  inDomain: groupSchema,
+  bitsPerByte: z.number(),
+  /** Other text, where it was given. */
+  outOfDomain: groupSchema.optional(),
+  outOfDomainBitsPerByte: z.number().optional(),
+  /** Of held-out text, by length of the longest f-gram and by its count in the training text. */
+  byLength: z.record(z.string(), groupSchema),
+  byCount: z.record(z.string(), groupSchema),
+  /** Held-out loss on the way. */
+  curve: z.array(z.strictObject({ tokens: z.int(), loss: z.number() })),
+  /** Perplexity through stores of other row dtypes. */
+  byDtype: z.record(z.string(), z.strictObject({ loss: z.number(), rowBytes: z.int() })).optional(),
+});
+export type RunResult = z.output<typeof runResultSchema>;
+
+export interface Plot {
+  readonly name: string;
+  readonly title: string;
+  readonly x: { readonly label: string; readonly scale?: 'linear' | 'log' };
+  readonly y: string;
+  readonly series: readonly { readonly label: string; readonly points: readonly (readonly [number, number])[] }[];
+}
+
+/** What is told of an experiment: a table, whose first row heads it, and plots. */
+export interface Findings {
+  readonly table: readonly (readonly string[])[];
+  readonly plots: readonly Plot[];
+}
+
+export interface Experiment {
+  readonly name: string;
+  readonly title: string;
+  readonly question: string;
+  readonly runs: readonly GridRun[];
+  /** Whether rows are also stored in every dtype and evaluated so. */
+  readonly withDtypes?: boolean;
+  /** @param result of a run, where there is one already */
+  findings(result: (id: string) => RunResult | undefined): Findings;
+}
+
+/** Bands of an f-gram's count in the training text. */
+const BANDS = [
+  [40, 'below 40'],
+  [100, '40 to 99'],
+  [300, '100 to 299'],
+  [1000, '300 to 999'],
+  [Infinity, '1,000 and more'],
+] as const;
+export const BAND_NAMES = ['unmatched', ...BANDS.map(([, name]) => name)];
+
+/** @param count undefined where nothing matched */
+export function bandOf(count: number | undefined): string {
+  if (count === undefined) return 'unmatched';
+  return BANDS.find(([below]) => count < below)?.[1] ?? BANDS[BANDS.length - 1][1];
+}
