@@ -49,10 +49,15 @@ export interface Run extends AsyncDisposable {
   readonly fgrams?: RunFgrams;
 }
 
+/** Loads what --backend names. */
+export async function loadStoreBackends({ backend }: Pick<RunOptions, 'backend'>): Promise<void> {
+  await loadBackends(backend.map((file) => pathToFileURL(file).href));
+}
+
 /** @throws the typed error of the part that is missing, damaged or of another run */
 export async function openRun(device: Device, options: RunOptions): Promise<Run> {
-  const { run, store, backend, check, damagedRows, hotRows, cacheRows } = options;
-  await loadBackends(backend.map((file) => pathToFileURL(file).href));
+  const { run, store, check, damagedRows, hotRows, cacheRows } = options;
+  await loadStoreBackends(options);
   const directory = path.resolve(run);
   const paths = runPaths(directory);
   const manifest = await readRunManifest(directory);

@@ -51,6 +51,30 @@ describe('a program', () => {
     expect(await run('count', '--json')).toMatchObject({ code: 0, out: '{"maxLength":4,"name":"x"}\n' });
   });
 
+  it('takes options from the environment where nothing else says otherwise', async () => {
+    process.env.TOOL_MAX_LENGTH = '7';
+    process.env.TOOL_FILES = '["a","b"]';
+    try {
+      const out: string[] = [];
+      const io = { out: (text: string) => out.push(text), err: () => {} };
+      const withVariables = { ...program, variables: 'TOOL', version: async () => '1 on an adapter' };
+      await runProgram(withVariables, ['count', '--json'], io);
+      await runProgram(withVariables, ['count', '--json', '--max-length', '3', '--files', 'c'], io);
+      await runProgram(withVariables, ['--version'], io);
+      expect(out.splice(0, 2).map((line) => JSON.parse(line))).toEqual([
+        { maxLength: 7, name: 'x', files: ['a', 'b'] },
+        { maxLength: 3, name: 'x', files: ['c'] },
+      ]);
+      expect(out).toEqual(['1 on an adapter\n']);
+      process.env.TOOL_MAX_LENGTH = 'long';
+      expect(await runProgram(withVariables, ['count'], io)).toBe(2);
+      expect((await run('count', '--json')).out).toBe('{"maxLength":4,"name":"x"}\n');
+    } finally {
+      delete process.env.TOOL_MAX_LENGTH;
+      delete process.env.TOOL_FILES;
+    }
+  });
+
   it('takes texts that look like numbers, repeated lists, and switches', async () => {
     expect(JSON.parse((await run('count', '--name', '42', '--files', 'a', '--files', 'b', '--fast', '--json')).out)).toEqual({
       maxLength: 4,

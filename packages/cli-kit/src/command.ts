@@ -50,7 +50,10 @@ const TERMINAL: Io = { out: (text) => process.stdout.write(text), err: (text) =>
 export interface Program {
   readonly name: string;
   readonly summary: string;
-  readonly version: string;
+  /** What --version says. */
+  readonly version: string | (() => Promise<string>);
+  /** Every option may also be an environment variable that begins so: `TOOL` for TOOL_MAX_TOKENS. */
+  readonly variables?: string;
   readonly commands: readonly Command[];
 }
 
@@ -59,11 +62,12 @@ function programHelp({ name, summary, commands }: Program): string {
   return `${name}: ${summary}\n\n${commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`).join('\n')}\n\n${name} COMMAND --help says more.\n`;
 }
 
-function commandHelp({ name }: Program, command: Command): string {
+function commandHelp({ name, variables }: Program, command: Command): string {
   const common = [
     '  --config FILE           options from a JSON file (comments allowed)',
     '  --set key=value         one option',
     '  --json                  results as JSON',
+    ...(variables === undefined ? [] : [`\nEvery option may be an environment variable: ${variables}_..., in capitals with underscores.`]),
   ];
   const places = (command.positionals ?? []).map((key) => ` ${key.toUpperCase()}`).join('');
   return `${name} ${command.name}${places}: ${command.summary}\n\n${[...describeOptions(command.config), ...common].join('\n')}\n\nExamples:\n${command.examples.map((example) => `  ${example}`).join('\n')}\n`;
@@ -79,7 +83,7 @@ export async function runProgram(program: Program, args: readonly string[], io: 
       return 0;
     }
     if (first === '--version') {
-      io.out(`${program.version}\n`);
+      io.out(`${typeof program.version === 'string' ? program.version : await program.version()}\n`);
       return 0;
     }
     const named = (words: string) => program.commands.find((candidate) => candidate.name === words);
@@ -97,7 +101,10 @@ export async function runProgram(program: Program, args: readonly string[], io: 
       );
       throw new UsageError(`there is no command '${name}'${near === undefined ? '' : `; did you mean '${near}'?`}`);
     }
-    const { values, json, help } = parseArguments(args.slice(command.name.split(' ').length), command.config, command.positionals);
+    const { values, json, help } = parseArguments(args.slice(command.name.split(' ').length), command.config, {
+      ...(command.positionals === undefined ? {} : { positionals: command.positionals }),
+      variables: program.variables,
+    });
     if (help) {
       io.out(commandHelp(program, command));
       return 0;

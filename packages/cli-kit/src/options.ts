@@ -1,5 +1,6 @@
 /** Options from the command line and a configuration file, checked by the command's schema; unknown keys are errors with a suggestion. */
 import { readFileSync } from 'node:fs';
+import process from 'node:process';
 import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
 import { UsageError } from './errors.js';
@@ -71,8 +72,20 @@ function readConfig(file: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** @param schema of the options @param positionals options that may be given by their place @throws {UsageError} */
-export function parseArguments(args: readonly string[], schema: z.ZodObject, positionals: readonly string[] = []): ParsedArguments {
+/** An option's environment variable: `TOOL_MAX_TOKENS` for maxTokens. */
+export const variableOf = (prefix: string, key: string) => `${prefix}_${kebab(key).replaceAll('-', '_').toUpperCase()}`;
+
+export interface ParseOptions {
+  /** Options that may be given by their place. */
+  readonly positionals?: readonly string[];
+  /** Options may be environment variables that begin so; the command line and a configuration file win over them. */
+  readonly variables?: string | undefined;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** @param schema of the options @throws {UsageError} */
+export function parseArguments(args: readonly string[], schema: z.ZodObject, options: ParseOptions = {}): ParsedArguments {
+  const { positionals = [], variables, environment = process.env } = options;
   const forms = optionForms(schema);
   const keys = [...forms.keys()];
   const names = new Map(keys.map((key) => [kebab(key), key]));
@@ -90,6 +103,10 @@ export function parseArguments(args: readonly string[], schema: z.ZodObject, pos
     set(key, parseValue(text, forms.get(key)?.type, listed[key]), where);
     listed[key] = values[key];
   };
+  for (const key of variables === undefined ? [] : keys) {
+    const text = environment[variableOf(variables ?? '', key)];
+    if (text !== undefined) values[key] = parseValue(text, forms.get(key)?.type, undefined);
+  }
   let json = false;
   let help = false;
   let placed = 0;

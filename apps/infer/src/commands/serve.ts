@@ -2,11 +2,14 @@
 import path from 'node:path';
 import process from 'node:process';
 import { defineCommand } from '@sconelm/cli-kit';
+import { readRunManifest, runPaths } from '@sconelm/fgram-model';
+import { openStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { sessionDecoder } from '../engine/batch-decoder.js';
 import { Engine } from '../engine/engine.js';
-import { openRun, runOptions } from '../run-folder.js';
+import { formatPlan, type PlanInputs, planMemory } from '../memory-plan.js';
+import { loadStoreBackends, openRun, type RunOptions, runOptions } from '../run-folder.js';
 import { createApp } from '../server/app.js';
 import { apiKeys, expectSafeBind } from '../server/keys.js';
 import { listen } from '../server/listen.js';
@@ -32,15 +35,24 @@ export const serveCommand = defineCommand({
     slots: z.int().min(1).max(256).default(8).describe('sequences that are decoded side by side'),
     maxWaiting: z.int().min(0).max(65_536).default(256).describe('sequences that may wait for a slot'),
     chunk: z.int().min(1).max(4096).default(64).describe('tokens of prompts that a step reads'),
+    dryRun: z.boolean().default(false).describe('only says what it would take: weights, caches, rows in memory and off it'),
     graceSeconds: z.number().nonnegative().default(30).describe('running requests have so long to finish when the server ends'),
   }),
   run: async ({ config, progress, signal, output }) => {
+    if (config.dryRun) {
+      const inputs = await planInputs(config);
+      const plan = planMemory(inputs);
+      output(plan, formatPlan(plan, inputs));
+      return;
+    }
     const keys = await apiKeys(config.apiKeyFile);
     expectSafeBind({ ...config, keys });
-    const terminated = new Promise<void>((resolve) => {
-      process.once('SIGTERM', () => resolve());
-      signal.addEventListener('abort', () => resolve());
+    let end: (failure?: unknown) => void = () => {};
+    const ended = new Promise<unknown>((resolve) => {
+      end = resolve;
     });
+    process.once('SIGTERM', () => end());
+    signal.addEventListener('abort', () => end());
     const state = new ServerState();
     const { app } = createApp(state, {
       version,
@@ -60,15 +72,35 @@ export const serveCommand = defineCommand({
       id,
       created: Math.floor(Date.now() / 1000),
       tokenizer,
-      engine: new Engine(decoder, config),
+      // Without its device the process is of no use: it ends, and whoever watches over it starts it again.
+      engine: new Engine(decoder, { ...config, onFailure: (error) => isDeviceError(error) && end(error) }),
       fingerprint,
       fgrams: fgrams?.set,
       store: fgrams?.rows,
     };
     output({ url: listening.url, model: id }, `serving ${id} on ${listening.url}/v1\n`);
     progress[Symbol.dispose]();
-    await terminated;
+    const failure = await ended;
     progress.note('no new requests; waiting for those that run');
     await listening.close(config.graceSeconds * 1000);
+    if (failure !== undefined) throw failure;
   },
 });
+
+function isDeviceError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('DEVICE_');
+}
+
+/** Reads manifests only. */
+async function planInputs(config: RunOptions & { readonly slots: number }): Promise<PlanInputs> {
+  const directory = path.resolve(config.run);
+  const manifest = await readRunManifest(directory);
+  using device = await openDevice();
+  const { maxBufferBytes } = device.info;
+  const inputs = { ...config, config: manifest.model, maxBufferBytes };
+  if (manifest.fgrams === undefined) return { ...inputs, store: undefined };
+  await loadStoreBackends(config);
+  await using store = await openStore(config.store ?? `file:${runPaths(directory).rows}`, { expect: { fgrams: manifest.fgrams } });
+  const { rows, rowBytes, url } = store;
+  return { ...inputs, store: { rows, rowBytes, url } };
+}

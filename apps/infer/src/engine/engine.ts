@@ -13,6 +13,8 @@ export interface EngineOptions {
   readonly maxWaiting?: number;
   /** Tokens of prompts that a step reads at most, so that others' tokens do not wait for a long prompt. Default 64. */
   readonly chunk?: number;
+  /** Told why a sequence failed, besides whoever reads its events. */
+  readonly onFailure?: (error: unknown) => void;
 }
 
 /** Numbers of now, and sums since the start. */
@@ -35,6 +37,7 @@ export class Engine {
   readonly vocabSize: number;
   readonly #decoder: BatchDecoder;
   readonly #chunk: number;
+  readonly #onFailure: (error: unknown) => void;
   readonly #waiting: FairQueue<Sequence>;
   /** By slot. */
   readonly #running: (Sequence | undefined)[];
@@ -46,7 +49,8 @@ export class Engine {
   #promptTokens = 0;
   #generatedTokens = 0;
 
-  constructor(decoder: BatchDecoder, { maxWaiting = 64, chunk = 64 }: EngineOptions = {}) {
+  constructor(decoder: BatchDecoder, { maxWaiting = 64, chunk = 64, onFailure = () => {} }: EngineOptions = {}) {
+    this.#onFailure = onFailure;
     this.#decoder = decoder;
     this.#chunk = chunk;
     this.contextLength = decoder.contextLength;
@@ -182,6 +186,7 @@ export class Engine {
         if (sequence.unread === 0 && !(isPrompt && sequence.request.maxTokens === 0)) this.#generatedTokens += 1;
       } catch (error) {
         sequence.fail(error);
+        this.#onFailure(error);
       }
     });
     this.#leave();
