@@ -1,8 +1,9 @@
 /** The stores that are compared: each is built once in a folder, then opened and asked for rows by id. */
-import { closeSync, fdatasyncSync, mkdirSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { createStore, openStore } from '@sconelm/offload-store';
-import { bytesOf, eachChunk } from './data.mjs';
+import { BATCHES, bytesOf, eachChunk } from './data.mjs';
 
 /**
  * @typedef {object} Form
@@ -24,6 +25,8 @@ import { bytesOf, eachChunk } from './data.mjs';
  * @property {string} [folder] of another engine, whose files it opens
  */
 
+const LARGEST_BATCH = Math.max(...BATCHES);
+
 /** @param {string} url @param {Form} form */
 export async function fill(url, form) {
   const description = {
@@ -33,7 +36,15 @@ export async function fill(url, form) {
     binding: { fgrams: 'bench', model: 'bench' },
   };
   const writer = await createStore(url, description);
-  await eachChunk(form, (ids, rows) => writer.write(ids, rows));
+  // The next rows are made while the last are written.
+  /** @type {Promise<void> | undefined} */
+  let last;
+  await eachChunk(form, async (ids, rows) => {
+    const before = last;
+    last = writer.write(ids, rows);
+    await before;
+  });
+  await last;
   await writer.publish();
   await writer.close();
 }
@@ -87,6 +98,38 @@ const pread = {
   files: (folder) => [path.join(folder, 'rows')],
 };
 
+/** The same file by eight threads, each with one read on its way: what a disk gives to plain reads. @type {Engine} */
+const pread8 = {
+  ...pread,
+  name: 'pread-8',
+  folder: 'pread',
+  async open(folder, { rowBytes }) {
+    const file = openSync(path.join(folder, 'rows'), 'r');
+    const ids = new Uint32Array(new SharedArrayBuffer(4 * LARGEST_BATCH));
+    const rows = new Uint8Array(new SharedArrayBuffer(LARGEST_BATCH * rowBytes));
+    const next = new Int32Array(new SharedArrayBuffer(4));
+    const workerData = { file, rowBytes, ids, rows, next };
+    const threads = Array.from({ length: 8 }, () => new Worker(new URL('pread-thread.mjs', import.meta.url), { workerData }));
+    const eachOf = (/** @type {'online' | 'message'} */ event) =>
+      Promise.all(threads.map((thread) => new Promise((resolve) => thread.once(event, resolve))));
+    await eachOf('online');
+    return {
+      async read(wanted, into) {
+        ids.set(wanted);
+        Atomics.store(next, 0, 0);
+        const done = eachOf('message');
+        for (const thread of threads) thread.postMessage(wanted.length);
+        await done;
+        bytesOf(into).set(rows.subarray(0, wanted.length * rowBytes));
+      },
+      async close() {
+        await Promise.all(threads.map((thread) => thread.terminate()));
+        closeSync(file);
+      },
+    };
+  },
+};
+
 /** Copies of rows that lie in memory: what no store can be faster than. @type {Engine} */
 const memcpy = {
   name: 'memcpy',
@@ -114,20 +157,14 @@ const memcpy = {
 export const OWN = ['file', 'file-hot10', 'memory'];
 /** Loaded late: they are installed when a bench runs. @type {readonly Engine[]} */
 const peers = (await import(new URL('../peers/stores.mjs', import.meta.url).href)).stores;
-export const ENGINES = [fileEngine('file', 0), fileEngine('file-hot10', 0.1), memory, ...peers, pread, memcpy];
+export const ENGINES = [fileEngine('file', 0), fileEngine('file-hot10', 0.1), memory, ...peers, pread, pread8, memcpy];
 
 /** Bytes of files and folders. @param {readonly string[]} files */
 export function sizeOf(files) {
   let bytes = 0;
   for (const file of files) {
     const stat = statSync(file);
-    bytes += stat.isDirectory()
-      ? sizeOf(
-          require('node:fs')
-            .readdirSync(file)
-            .map((/** @type {string} */ name) => path.join(file, name)),
-        )
-      : stat.size;
+    bytes += stat.isDirectory() ? sizeOf(readdirSync(file).map((name) => path.join(file, name))) : stat.size;
   }
   return bytes;
 }
