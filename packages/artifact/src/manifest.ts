@@ -1,4 +1,5 @@
 /** Manifests as files: what they say is in portable/manifest-text.ts. */
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
@@ -34,11 +35,16 @@ async function readText(path: string): Promise<string> {
   }
 }
 
+/** Opening a pipe would wait for whoever writes to it. */
+const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 const readWhole = (path: string): Promise<string> =>
   withArtifactErrors(path, async () => {
-    const file = await open(path);
+    const file = await open(path, READ);
     try {
-      const { size } = await file.stat();
+      const stats = await file.stat();
+      const { size } = stats;
+      if (!stats.isFile()) throw new CorruptArtifactError(`${path} is no regular file`);
       if (size > maxManifestBytes) throw new CorruptArtifactError(`${path} has ${size} bytes; a manifest has at most ${maxManifestBytes}`);
       return await file.readFile('utf8');
     } finally {

@@ -65,10 +65,15 @@ const fromArtifact = {
   ARTIFACT_IO: 'STORE_IO',
 } as const;
 
+const FEWER_FILES = 'Raise the limit of open files (ulimit -n), or copy the store to one of fewer data files (more shardRows).';
+
 /** Errors of the file system and of artifacts come out as StoreErrors that name `where`; all others as they came. */
 export function asStoreError(error: unknown, where: string): unknown {
   const known = asArtifactError(error, where);
-  return known instanceof ArtifactError ? new StoreError(fromArtifact[known.code], known.message, known.remedy, known) : known;
+  if (!(known instanceof ArtifactError)) return known;
+  const { cause } = known;
+  const remedy = cause instanceof Error && 'code' in cause && cause.code === 'EMFILE' ? FEWER_FILES : known.remedy;
+  return new StoreError(fromArtifact[known.code], known.message, remedy, known);
 }
 
 /** Runs `work`; errors of the file system and of artifacts come out as StoreErrors that name `where`. */

@@ -1,5 +1,6 @@
 /** Readers of file stores: damaged, hostile and replaced files give the right rows or a typed error. */
-import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256, writeManifest } from '@sconelm/artifact';
 import { expect, test } from 'vitest';
@@ -16,7 +17,7 @@ import {
   times,
   treeOf,
 } from '../../../tools/faults/index.mjs';
-import { createStore, openStore, type RowStore } from './index.js';
+import { createStore, deleteStore, openStore, type RowStore } from './index.js';
 
 const [rows, width] = [96, 64]; // 24 KiB
 const all = Uint32Array.from({ length: rows }, (_, id) => id);
@@ -142,3 +143,82 @@ test('hostile locations are stores that do not exist', () =>
     }
     expect(treeOf(folder)).toEqual(before);
   }));
+
+/** What these two need of the system: mkfifo, /dev, /proc, ulimit. */
+const onLinux = test.skipIf(process.platform !== 'linux');
+
+onLinux('files of a store that are folders, pipes or devices are refused; links to files are read, and never written through', () =>
+  inFolder(async (folder) => {
+    await fill(folder, 2);
+    const names = ['manifest.json', 'checksums.bin', 'rows-00000.bin'];
+    for (const name of names) {
+      const file = join(folder, 'store', name);
+      const kept = join(folder, 'kept');
+      renameSync(file, kept);
+      const others = {
+        folder: () => mkdirSync(file),
+        pipe: () => spawnSync('mkfifo', [file]),
+        device: () => symlinkSync('/dev/zero', file),
+      };
+      for (const [what, make] of Object.entries(others)) {
+        make();
+        expect(existsSync(file), what).toBe(true);
+        await expect(openStore(urlIn(folder)), `${name} as a ${what}`).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+        rmSync(file, { recursive: true });
+      }
+      symlinkSync(kept, file);
+      const before = readFileSync(kept);
+      expect(await read(folder)).toHaveLength(rows * width);
+      await fill(folder, 3); // published in the place of the folder with the link
+      expect(readFileSync(kept).equals(before)).toBe(true);
+      await deleteStore(urlIn(folder));
+      expect(readFileSync(kept).equals(before)).toBe(true);
+      await fill(folder, 2);
+    }
+  }),
+);
+
+onLinux(
+  'stores that are opened and closed, and openings that fail, leave no file open; too many data files are an error that says so',
+  () =>
+    inFolder(async (folder) => {
+      await fill(folder, 2);
+      await fill(folder, 2, 'cut');
+      truncateSync(join(folder, 'cut/rows-00000.bin'), 100);
+      const openFiles = () => readdirSync('/proc/self/fd').length;
+      const before = openFiles();
+      for (let round = 0; round < times(200, 5000); round += 1) {
+        await (await openStore(urlIn(folder))).close();
+        for (const url of [urlIn(folder, 'cut'), urlIn(folder, 'none')])
+          expect(await openStore(url).catch(() => 'refused')).toBe('refused');
+        await expect(openStore(urlIn(folder), { expect: { model: 'another' } })).rejects.toMatchObject({ code: 'STORE_MISMATCH' });
+      }
+      expect(openFiles()).toBeLessThanOrEqual(before);
+
+      const many = { rows: 400, width: 1, dtype: 'f32' as const, binding: { fgrams: 'set', model: 'model' } };
+      const write = async (name: string, shardRows: number) => {
+        await using writer = await createStore(urlIn(folder, name), { ...many, shardRows });
+        await writer.write(
+          Uint32Array.from({ length: 400 }, (_, id) => id),
+          new Float32Array(400),
+        );
+        await writer.publish();
+      };
+      await write('many', 1);
+      await write('few', 100);
+      const code = `
+      import { openStore } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
+      for (const name of ['many', 'few', 'many', 'few']) {
+        const url = ${JSON.stringify(`file:${folder}/`)} + name;
+        await openStore(url).then((store) => store.close(), (error) => console.log(error.code, error.remedy));
+      }`;
+      const limited = spawnSync('sh', ['-c', 'ulimit -n 256; exec "$0" --input-type=module --eval "$1"', process.execPath, code]);
+      expect(`${limited.stderr}`).toBe('');
+      expect(`${limited.stdout}`).toMatch(/^(STORE_IO .*fewer data files.*\n){2}$/);
+    }),
+);
+
+test('a block that is too large to be checked is refused where the store is made', async () => {
+  const description = { rows: 2 ** 31, width: 64, dtype: 'f32' as const, binding: { fgrams: 'set', model: 'model' } };
+  await expect(createStore('memory:large block', { ...description, blockRows: 2 ** 19 })).rejects.toThrow(/blockRows is too large/);
+});

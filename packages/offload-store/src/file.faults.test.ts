@@ -1,8 +1,8 @@
 /** File stores under faults: a writer with every call failing in turn and with the power failing; damaged and replaced files under readers. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { forEveryCall, forPowerCuts } from '../../../tools/faults/index.mjs';
-import { createStore, deleteStore, openStore } from './index.js';
+import { forEveryCall, forPowerCuts, times } from '../../../tools/faults/index.mjs';
+import { copyStore, createStore, deleteStore, openStore } from './index.js';
 
 const [rows, width] = [24, 64]; // 6 KiB, 12 sectors
 const urlIn = (folder: string) => `file:${join(folder, 'store')}`;
@@ -58,6 +58,32 @@ const writers = {
     read,
     write: (folder: string) => fill(folder, 1, { replaces: true }),
   },
+  'a store filled by writers of two ranges': {
+    step: times(3, 1),
+    read,
+    write: async (folder: string) => {
+      const written = async (from: number, to: number) => {
+        await using writer = await createStore(urlIn(folder), descriptionOf(1), { range: { from, to } });
+        for (let id = writer.nextMissing(from); id >= 0 && id < to; id = writer.nextMissing(id)) {
+          const ids = Uint32Array.from({ length: to - id }, (_, i) => id + i);
+          await writer.write(ids, Float32Array.from([...ids].flatMap((row) => [...rowOf(row, 1)])));
+        }
+      };
+      await written(0, 12);
+      await written(12, rows);
+      await fill(folder, 1);
+    },
+  },
+  'a copy': {
+    step: times(3, 1),
+    setUp: async (folder: string) => {
+      await using writer = await createStore(`file:${join(folder, 'original')}`, descriptionOf(1));
+      for (let id = 0; id < rows; id += 1) await writer.write(Uint32Array.of(id), rowOf(id, 1));
+      await writer.publish();
+    },
+    read,
+    write: (folder: string) => copyStore(`file:${join(folder, 'original')}`, urlIn(folder)),
+  },
   'deleting a store': {
     setUp: (folder: string) => fill(folder, 1),
     read,
@@ -67,7 +93,7 @@ const writers = {
 
 describe.each(Object.entries(writers))('%s', (_name, writer) => {
   test('survives every call failing', async () => {
-    const tried = await forEveryCall<unknown>(writer);
+    const tried = await forEveryCall<unknown>(writer, { step: 'step' in writer ? writer.step : 1 });
     expect(tried.EIO).toBeGreaterThan(5);
   });
   test('survives power cuts', async () => {

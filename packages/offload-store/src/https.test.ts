@@ -1,11 +1,10 @@
-/** Stores behind web servers: a real one, and a simulated one that fails in every way at the seed's choice. */
+/** Stores behind a web server that does what it should; the others are in https.faults.test.ts. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { flawOf, randomFrom, runSeed, times } from '../../../tools/faults/index.mjs';
 import { webBackend } from './backends/https.js';
 import { planRanges } from './backends/range-plan.js';
 import { createStore, openStore, registerBackend } from './index.js';
@@ -34,7 +33,6 @@ async function publish(name: string, generation: number): Promise<void> {
 
 beforeAll(async () => {
   await publish('first', 1);
-  await publish('second', 2);
 });
 
 describe('a real server', () => {
@@ -88,89 +86,6 @@ describe('a real server', () => {
       code: 'STORE_READ_ONLY',
     });
   });
-});
-
-/** A server in memory: each answer may fail in one of many ways, and the store may be replaced at any moment. */
-class SimulatedServer {
-  readonly #random: ReturnType<typeof randomFrom>;
-  readonly #mayReplace: boolean;
-  generation = 'first';
-  constructor(seed: number) {
-    this.#random = randomFrom(seed);
-    this.#mayReplace = seed % 2 === 0;
-  }
-
-  readonly fetch: typeof globalThis.fetch = async (input, init) => {
-    if (this.#mayReplace && this.#random.below(12) === 0) this.generation = this.generation === 'first' ? 'second' : 'first';
-    const name = new URL(String(input)).pathname.split('/').at(-1) ?? '';
-    const body = Uint8Array.from(readFileSync(join(folder, this.generation, name)));
-    const range = new Headers(init?.headers).get('range');
-    const [, from, to] = (/^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? []).map(Number);
-    const part = range === null ? body : body.slice(from, to + 1);
-    const headers = range === null ? {} : { 'content-range': `bytes ${from}-${to}/${body.length}` };
-    const status = range === null ? 200 : 206;
-    switch (this.#random.below(14)) {
-      case 0:
-        return new Response('busy', { status: 500 + this.#random.below(4) });
-      case 1:
-        return new Response('slow down', { status: 429 });
-      case 2:
-        throw new TypeError('fetch failed');
-      case 3:
-        return new Response(part.slice(0, this.#random.below(part.length)), { status, headers });
-      case 4:
-        return new Response(
-          Uint8Array.from(part, () => this.#random.below(256)),
-          { status, headers },
-        );
-      case 5:
-        return new Response(new Uint8Array([...part, 1, 2, 3]), { status, headers });
-      case 6:
-        return new Response(part, { status, headers: { 'content-range': `bytes ${(from ?? 0) + 1}-${to}/${body.length}` } });
-      case 7:
-        if (this.#random.below(4) === 0) return new Response(body, { status: 200 });
-        return new Response(part, { status });
-      case 8:
-        return new Response(part.slice(0, -1), { status }); // without a Content-Range
-      default:
-        return new Response(part, { status, headers });
-    }
-  };
-}
-
-it('whatever a server does, no row is wrong and every failure is typed', async () => {
-  let right = 0;
-  let refused = 0;
-  const count = times(300, 10_000);
-  for (let round = 0; round < count; round += 1) {
-    const seed = runSeed + round;
-    const server = new SimulatedServer(seed);
-    const scheme = `simulated-${seed}`;
-    registerBackend(webBackend(scheme, 'https', { fetch: server.fetch, sleep: async () => {}, random: () => 0.5 }));
-    const random = randomFrom(seed + 1);
-    try {
-      await using store = await openStore(`${scheme}://host/store`);
-      const generation = store.manifest.binding.model === 'model 1' ? 1 : 2;
-      for (let batch = 0; batch < 4; batch += 1) {
-        const ids = Array.from({ length: random.below(40) }, () => random.below(rows));
-        const into = new Float32Array(ids.length * width);
-        try {
-          await store.read(Uint32Array.from(ids), into);
-        } catch (error) {
-          expect(flawOf(error), `seed ${seed}`).toBeUndefined();
-          refused += 1;
-          continue;
-        }
-        right += 1;
-        expect([...into], `seed ${seed}`).toEqual(rowsOf(ids, generation));
-      }
-    } catch (error) {
-      expect(flawOf(error), `seed ${seed}`).toBeUndefined();
-      refused += 1;
-    }
-  }
-  expect(right).toBeGreaterThan(count / 3);
-  expect(refused).toBeGreaterThan(count / 10);
 });
 
 it('aborting ends a read with the signal’s reason, closing with STORE_CLOSED, and both stop the requests', async () => {

@@ -34,6 +34,18 @@ const fewFiles = ({ rows, shardRows = Math.max(1, rows) }: { rows: number; shard
   Math.ceil(rows / shardRows) <= MAX_SHARDS;
 const TOO_MANY = `more than ${MAX_SHARDS} data files: shardRows is too small`;
 
+/** A block is checked as a whole: a manifest must not make a reader take more memory than this for one row. The widest row there is fits. */
+const MAX_BLOCK_BYTES = 2 ** 26;
+const smallBlocks = ({ rows, width, dtype, blockRows: block = 1 }: BlockFields) =>
+  block === 1 || Math.min(block, rows) * rowBytesOf(dtype, width) <= MAX_BLOCK_BYTES;
+interface BlockFields {
+  readonly rows: number;
+  readonly width: number;
+  readonly dtype: (typeof rowDtypes)[number];
+  readonly blockRows?: number | undefined;
+}
+const LARGE_BLOCK = `a block has more than ${MAX_BLOCK_BYTES} bytes: blockRows is too large`;
+
 const blockRows = z.int().positive();
 const shardRows = z.int().positive();
 
@@ -46,12 +58,14 @@ const requestSchema = z
     shardRows: shardRows.optional(),
   })
   .refine(fitsNumbers, TOO_LARGE)
-  .refine(fewFiles, TOO_MANY);
+  .refine(fewFiles, TOO_MANY)
+  .refine(smallBlocks, LARGE_BLOCK);
 
 export const descriptionSchema = z
   .strictObject({ ...formFields, blockRows, shardRows })
   .refine(fitsNumbers, TOO_LARGE)
-  .refine(fewFiles, TOO_MANY);
+  .refine(fewFiles, TOO_MANY)
+  .refine(smallBlocks, LARGE_BLOCK);
 
 /** What `createStore` is asked for. */
 export type StoreRequest = z.input<typeof requestSchema>;
@@ -72,6 +86,7 @@ export const manifestSchema = z
   })
   .refine(fitsNumbers, TOO_LARGE)
   .refine(fewFiles, TOO_MANY)
+  .refine(smallBlocks, LARGE_BLOCK)
   .refine(({ dtype, width, rowBytes }) => rowBytes === rowBytesOf(dtype, width), 'rowBytes does not follow from dtype and width');
 
 export type StoreManifest = z.infer<typeof manifestSchema>;

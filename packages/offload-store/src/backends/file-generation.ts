@@ -1,5 +1,5 @@
 /** The open files of one published folder. A publisher may replace the folder at any time: open files stay those that they were. */
-import { read as readCallback } from 'node:fs';
+import { constants, read as readCallback } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ManifestForm, readManifest } from '@sconelm/artifact';
@@ -69,15 +69,20 @@ export async function openAll(files: readonly { readonly path: string; readonly 
   }
 }
 
+/** Opening a pipe would wait for whoever writes to it. */
+const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 async function openFile(path: string, bytes: number | undefined): Promise<FileHandle> {
-  const file = await open(path).catch((error: unknown) => {
+  const file = await open(path, READ).catch((error: unknown) => {
     const known = asStoreError(error, path);
     throw known instanceof StoreError && known.code === 'STORE_MISSING'
       ? new CorruptStoreError(`${path} is missing beside its manifest`)
       : known;
   });
   try {
-    const { size } = await file.stat();
+    const stats = await file.stat();
+    const { size } = stats;
+    if (!stats.isFile()) throw new CorruptStoreError(`${path} is no regular file`);
     if (bytes !== undefined && size !== bytes) throw new CorruptStoreError(`${path} has ${size} bytes, expected ${bytes}`);
     return file;
   } catch (error) {
