@@ -186,6 +186,40 @@ describe.skipIf(SERVER === undefined)(SERVER === undefined ? `skipped: ${NO_SERV
     await struck.start();
   });
 
+  it('slots that move to another server, step by step: rows are found on the way and after', async () => {
+    const url = freshUrl();
+    await publish(url, 1);
+    await using store = await openStore(url);
+    const stop = new AbortController();
+    const loading = readUnderLoad(store, 1, stop.signal);
+    const roles = await Promise.all(servers.map(roleOf));
+    const [from, to] = servers.filter((_, i) => roles[i] === 'primary');
+    const [fromId, toId] = await Promise.all(
+      [from, to].map(async (server) => /[0-9a-f]{40}/.exec(await server!.command('CLUSTER', 'MYID'))![0]),
+    );
+    const own = new RegExp(`${fromId} .* (\\d+)-(\\d+)`).exec(await from!.command('CLUSTER', 'NODES'))!;
+    let moved = 0;
+    for (let slot = Number(own[1]); moved < 40; slot += 1) {
+      const keys = (await from!.command('CLUSTER', 'GETKEYSINSLOT', String(slot), '1000'))
+        .split('\r\n')
+        .filter((word) => word.includes(':'));
+      if (keys.length === 0) continue;
+      moved += 1;
+      await to!.command('CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', fromId!);
+      await from!.command('CLUSTER', 'SETSLOT', String(slot), 'MIGRATING', toId!);
+      for (const key of keys) await from!.command('MIGRATE', '127.0.0.1', String(to!.port), key, '0', '5000');
+      if (moved % 10 === 0) await sleep(50);
+      for (const server of [to, from]) await server!.command('CLUSTER', 'SETSLOT', String(slot), 'NODE', toId!);
+    }
+    await sleep(300);
+    stop.abort();
+    expect(await loading).toMatchObject({ problems: [], failed: 0 });
+    const into = new Float32Array(rows * width);
+    await store.read(all, into);
+    expect(isRight(into, all, 1)).toBe(true);
+    expect(store.metrics.backend.redirects).toBeGreaterThan(0);
+  });
+
   it('reads are asked of replicas where the URL says so', async () => {
     const url = freshUrl('?replicas=yes');
     await publish(url, 1);

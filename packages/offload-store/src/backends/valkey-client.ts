@@ -294,6 +294,8 @@ interface Group {
 const isPassing = ({ kind }: ReplyError): boolean =>
   ['TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'MASTERDOWN', 'BUSY', 'NOREPLICAS', 'READONLY', 'UNBLOCKED'].includes(kind);
 
+const MAX_DIGITS = 16;
+
 /** Commands one behind the other, as servers take them. */
 export class CommandBuffer {
   #bytes: Buffer;
@@ -316,6 +318,18 @@ export class CommandBuffer {
   text(text: string): void {
     this.#reserve(text.length);
     this.#length += this.#bytes.write(text, this.#length, 'latin1');
+  }
+
+  /** The digits of a number, and the end of a line. @param unit its highest power of ten */
+  decimalLine(value: number, unit: number): void {
+    this.#reserve(MAX_DIGITS + 2);
+    for (let rest = value, place = unit; place >= 1; place /= 10) {
+      const digit = Math.floor(rest / place);
+      rest -= digit * place;
+      this.#bytes[this.#length++] = 48 + digit;
+    }
+    this.#bytes[this.#length++] = 13;
+    this.#bytes[this.#length++] = 10;
   }
 
   command(words: readonly (string | Uint8Array)[]): void {

@@ -72,10 +72,9 @@ export class RowKeys {
 
   /** Writes the key as a word of a command. */
   write(id: number, into: CommandBuffer): void {
-    const digits = String(id);
-    into.raw(this.#heads[digits.length]!);
-    into.text(digits);
-    into.text('\r\n');
+    const unit = highestUnit(id);
+    into.raw(this.#heads[digitsOf(unit)]!);
+    into.decimalLine(id, unit);
   }
 
   /** The value of a row, as a word of a command. */
@@ -98,8 +97,15 @@ export class RowKeys {
   }
 }
 
+/** The largest power of ten in a number, which is 1 for 0. */
 function highestUnit(id: number): number {
   let unit = 1;
   while (id >= unit * 10) unit *= 10;
   return unit;
+}
+
+function digitsOf(unit: number): number {
+  let digits = 1;
+  for (let rest = unit; rest >= 10; rest /= 10) digits += 1;
+  return digits;
 }
