@@ -71,7 +71,16 @@ describe('a text of one’s own', () => {
     const scored = await command('infer', ['eval', '--run', 'runs/scone', '--text', 'own.txt', '--json']);
     const foreign = await command('infer', ['eval', '--run', 'runs/scone', '--text', 'new.txt', '--json']);
     expect(JSON.parse(scored.out).bitsPerByte).toBeLessThan(JSON.parse(foreign.out).bitsPerByte);
-    expect(await command('infer', ['generate', '--run', 'runs/baseline', '--prompt', 'The'])).toMatchObject({ code: 0 });
+    const generated = (run: string) => command('infer', ['generate', '--run', run, '--prompt', 'The', '--max-tokens', '20']);
+    const original = await generated('runs/baseline');
+    expect(original).toMatchObject({ code: 0 });
+    expect(await command('train', ['export', 'runs/baseline', 'exported', '--max-shard-bytes', '50000'])).toMatchObject({ code: 0 });
+    expect(await command('train', ['export', 'runs/baseline', 'exported'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('is there already'),
+    });
+    expect(await command('train', ['import', 'exported', 'runs/again'])).toMatchObject({ code: 0, out: expect.stringContaining('gpt2, ') });
+    expect((await generated('runs/again')).out).toBe(original.out);
   });
 
   it('looks after stores: copies in every form, facts, verification against the model, speed', async () => {

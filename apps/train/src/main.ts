@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { runMain } from '@sconelm/cli-kit';
 import { evalCommand } from './commands/eval.js';
 import { experimentCommand } from './commands/experiment.js';
+import { exportCommand } from './commands/export.js';
 import { fgramsCommand } from './commands/fgrams.js';
+import { importCommand } from './commands/import.js';
 import { mineCommand } from './commands/mine.js';
 import { precomputeCommand } from './commands/precompute.js';
 import { prepareCommand } from './commands/prepare.js';
@@ -32,6 +34,8 @@ await runMain({
     evalCommand,
     reportCommand,
     experimentCommand,
+    importCommand,
+    exportCommand,
     storeCopyCommand,
     storeInfoCommand,
     storeVerifyCommand,

@@ -25,7 +25,8 @@ export function readConfigJson(json: Json, where: string): ConfigJson {
     const known = layouts.map(({ modelType }) => modelType).join(', ');
     throw unsupported(`${where}: model_type is ${brief(json.model_type)}`, `Use a model of one of these types: ${known}.`);
   }
-  for (const [key, allowed] of Object.entries(layout.expected)) {
+  const { key: activation, names } = layout.activation;
+  for (const [key, allowed] of Object.entries({ [activation]: names, ...layout.expected })) {
     const values = Array.isArray(json[key]) ? json[key] : [json[key] ?? allowed[0]];
     const other = values.find((value) => !allowed.includes(value));
     if (other !== undefined) throw unsupported(`${where}: ${key} is ${brief(other)}, expected ${allowed.map(brief).join(' or ')}`);
@@ -106,8 +107,7 @@ function jsonOf(config: DecoderConfig, layout: Layout): Json {
   const json: Record<string, unknown> = { architectures: [layout.architecture], model_type: layout.modelType };
   for (const [field, key] of Object.entries(layout.numbers)) json[key] = complete[field as keyof DecoderConfig] ?? null;
   for (const { key, field, values } of layout.switches) json[key] = complete[field] === values.true;
-  const { layer_types: _, ...expected } = layout.expected;
-  for (const [key, [value]] of Object.entries(expected)) json[key] = value;
+  json[layout.activation.key] = layout.activation.names[0];
   if (config.rotary !== undefined) {
     const { base, scaling } = config.rotary;
     json.rope_theta = base;

@@ -13,6 +13,8 @@ export interface Layout {
   readonly absent: Partial<DecoderConfig>;
   /** Booleans: what true and false mean, and which one holds where config.json leaves it out. */
   readonly switches: readonly Switch[];
+  /** The key of the activation, and what it may be called. */
+  readonly activation: { readonly key: string; readonly names: readonly [string, ...string[]] };
   /** Keys of which other values are another mathematics than the decoder's. A list is compared element by element. */
   readonly expected: Readonly<Record<string, readonly unknown[]>>;
   /** In front of all tensors but the head's; files of the bare model lack it. */

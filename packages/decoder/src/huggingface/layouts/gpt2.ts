@@ -15,8 +15,8 @@ export const gpt2: Layout = {
   },
   absent: { normEps: 1e-5 },
   switches: [{ key: 'tie_word_embeddings', field: 'tiedHead', values: { true: true, false: false }, absent: true }],
+  activation: { key: 'activation_function', names: ['gelu_new', 'gelu_pytorch_tanh'] },
   expected: {
-    activation_function: ['gelu_new', 'gelu_pytorch_tanh'],
     scale_attn_weights: [true],
     scale_attn_by_inverse_layer_idx: [false],
     add_cross_attention: [false],

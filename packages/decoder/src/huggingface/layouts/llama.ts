@@ -25,7 +25,8 @@ export const llama: Layout = {
     { key: 'mlp_bias', field: 'mlpBias', values: { true: true, false: false }, absent: false },
     { key: 'tie_word_embeddings', field: 'tiedHead', values: { true: true, false: false }, absent: false },
   ],
-  expected: { hidden_act: ['silu', 'swish'], partial_rotary_factor: [1] },
+  activation: { key: 'hidden_act', names: ['silu', 'swish'] },
+  expected: { partial_rotary_factor: [1] },
   prefix: 'model.',
   tensors: {
     'tok.weight': ['model.embed_tokens.weight'],

@@ -1,0 +1,55 @@
+/** `scone-train export`: a run's decoder in Hugging Face's form, for other tools. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { withArtifactErrors } from '@sconelm/artifact';
+import { defineCommand } from '@sconelm/cli-kit';
+import { exportModelFolder, type StoredDType } from '@sconelm/decoder';
+import { openModel, readRunManifest, runPaths } from '@sconelm/fgram-model';
+import { Tokenizer } from '@sconelm/ngram-miner';
+import { openDevice } from '@sconelm/tensor-webgpu';
+import { z } from 'zod';
+import { expectAbsent } from '../expect-absent.js';
+
+const importedSchema = z.object({ beginToken: z.int().nullable(), endTokens: z.array(z.int()) });
+
+export const exportCommand = defineCommand({
+  name: 'export',
+  positionals: ['run', 'directory'],
+  summary: 'the decoder of a run in Hugging Face’s form, for other tools',
+  examples: ['scone-train export runs/baseline exported', 'scone-train export runs/scone exported --dtype bf16'],
+  config: z.strictObject({
+    run: z.string().describe('a trained run'),
+    directory: z.string().describe('the folder to write'),
+    dtype: z.enum(['f32', 'f16', 'bf16']).default('f32').describe('form of the weights'),
+    maxShardBytes: z.int().positive().default(5_000_000_000).describe('weights beyond this go to further files'),
+  }),
+  run: async ({ config, progress, output }) => {
+    const target = path.resolve(config.directory);
+    expectAbsent(target);
+    const directory = path.resolve(config.run);
+    const { tokenizer: file } = runPaths(directory);
+    const { training } = await readRunManifest(directory);
+    const tokenizer = await withArtifactErrors(file, () => readFile(file, 'utf8'));
+    using device = await openDevice();
+    using model = await openModel(device, directory);
+    await exportModelFolder(target, model.config.decoder, model.dense, {
+      tokenizer,
+      dtype: config.dtype.toUpperCase() as StoredDType,
+      maxShardBytes: config.maxShardBytes,
+      ...tokensOf(training, tokenizer),
+    });
+    if (model.config.fgram !== undefined) progress.note('the f-grams of this run are left out: other tools know the decoder alone');
+    output(
+      { directory: target, decoder: model.config.decoder },
+      `${config.directory}: config.json, tokenizer.json and weights in ${config.dtype}\n`,
+    );
+  },
+});
+
+/** Those that the model came with; in our own runs one token opens documents, and so ends them. */
+function tokensOf(training: unknown, tokenizer: string): { readonly beginToken?: number; readonly endTokens: readonly number[] } {
+  const { success, data } = importedSchema.safeParse(training);
+  if (success) return { endTokens: data.endTokens, ...(data.beginToken !== null && { beginToken: data.beginToken }) };
+  const { endOfText } = Tokenizer.parse(tokenizer);
+  return { beginToken: endOfText, endTokens: [endOfText] };
+}
