@@ -1,5 +1,8 @@
 /** Groups elementwise nodes into chains: a node joins its consumers' chain when all of its consumers are in that one chain. */
+import { isFloat } from '../dtype.js';
 import type { Node } from '../graph/op.js';
+import type { AdapterTraits } from '../kernels/kernel.js';
+import { layerNormOp } from '../ops/layer-norm.js';
 import { sameShape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
@@ -24,9 +27,25 @@ function consumersOf(order: readonly Node[]): Map<Node, Set<Node>> {
   return consumers;
 }
 
-/** Every elementwise node a chain of its own. */
-export function singleChains(order: readonly Node[]): Map<Node, Chain> {
-  return new Map(order.filter(({ op }) => op.kind === 'elementwise').map((root) => [root, { root, members: new Set([root]) }]));
+/** What runs together. */
+export interface Fusion {
+  /** By root. */
+  readonly chains: ReadonlyMap<Node, Chain>;
+  /** The op whose kernel applies a chain to its result, by the chain's root. */
+  readonly producers: ReadonlyMap<Node, Node>;
+  /** Layer norms that their consumers compute as they read, and reshapes of them. */
+  readonly onReading: ReadonlySet<Node>;
+}
+
+/** Every node a kernel of its own. */
+export function unfused(order: readonly Node[]): Fusion {
+  const chains = new Map(order.filter(({ op }) => op.kind === 'elementwise').map((root) => [root, { root, members: new Set([root]) }]));
+  return { chains, producers: new Map(), onReading: new Set() };
+}
+
+export function fuse(order: readonly Node[], roots: readonly Tensor[], adapter: AdapterTraits): Fusion {
+  const chains = fuseElementwise(order, roots);
+  return { chains, producers: chainProducers(order, roots, chains), onReading: normalizedOnReading(order, roots, adapter) };
 }
 
 /**
@@ -34,7 +53,7 @@ export function singleChains(order: readonly Node[]): Map<Node, Chain> {
  * @param roots tensors that must exist in memory
  * @returns the chain of each node that is the root of one; the other elementwise nodes are inside chains
  */
-export function fuseElementwise(order: readonly Node[], roots: readonly Tensor[]): Map<Node, Chain> {
+function fuseElementwise(order: readonly Node[], roots: readonly Tensor[]): Map<Node, Chain> {
   const consumers = consumersOf(order);
   const stored = new Set(roots.map(({ node }) => node));
   const chainOf = new Map<Node, { root: Node; members: Set<Node>; loads: Set<Node> }>();
@@ -77,7 +96,7 @@ export function throughViews(tensor: Tensor): Tensor {
  * Which chain an op's result goes to and nowhere else, for ops whose kernels can apply one before they store. A chain takes one op at most.
  * @returns by root of the chain
  */
-export function chainProducers(order: readonly Node[], roots: readonly Tensor[], chains: ReadonlyMap<Node, Chain>): Map<Node, Node> {
+function chainProducers(order: readonly Node[], roots: readonly Tensor[], chains: ReadonlyMap<Node, Chain>): Map<Node, Node> {
   const consumers = consumersOf(order);
   const stored = new Set(roots.map(({ node }) => node));
   const chainOf = new Map<Node, Chain>();
@@ -98,10 +117,40 @@ export function chainProducers(order: readonly Node[], roots: readonly Tensor[],
     const output = chain?.root.outputs[0];
     const fits =
       output !== undefined &&
+      isFloat(own.dtype) &&
       output.dtype === own.dtype &&
       output.shape.at(-1) === own.shape.at(-1) &&
       sizeOf(output.shape) === sizeOf(own.shape);
     if (chain !== undefined && fits) producers.set(chain.root, node);
   }
   return producers;
+}
+
+/**
+ * Layer norms that need no kernel and no memory, because every consumer normalises rows as it reads them; with the reshapes in between.
+ * Of f32 alone: a rounded row would be another row.
+ */
+function normalizedOnReading(order: readonly Node[], roots: readonly Tensor[], adapter: AdapterTraits): Set<Node> {
+  const consumers = consumersOf(order);
+  const stored = new Set(roots.map(({ node }) => node));
+  const found = new Set<Node>();
+  for (const norm of order) {
+    if (norm.op.name !== layerNormOp.name) continue;
+    const [type] = norm.outputs;
+    const passed = new Set<Node>([norm]);
+    const takes = ({ op, inputs, outputs, attributes }: Node, from: Node): boolean =>
+      inputs[0].node === from &&
+      !inputs.slice(1).some(({ node }) => node === from) &&
+      inputs[0].shape.at(-1) === type.shape.at(-1) &&
+      op.takesNormalized?.(inputs, outputs, attributes, adapter) === true;
+    const allTake = (node: Node): boolean =>
+      !stored.has(node) &&
+      [...(consumers.get(node) ?? [])].every((user) => {
+        if (user.op.name !== 'reshape') return takes(user, node);
+        passed.add(user);
+        return allTake(user);
+      });
+    if (type.dtype === 'f32' && allTake(norm)) for (const node of passed) found.add(node);
+  }
+  return found;
 }

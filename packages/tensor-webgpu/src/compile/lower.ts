@@ -14,7 +14,8 @@ import { BLOCK } from '../ops/update.js';
 import { sizeOf, stridesOf } from '../shape.js';
 import { Tensor } from '../tensor.js';
 import { type ChainProgram, copyProgram, epilogueOperands } from './chain.js';
-import { type Chain, chainProducers, fuseElementwise, singleChains } from './fuse.js';
+import { mergeWrites } from './merge-writes.js';
+import { type Chain, type Fusion, fuse, throughViews, unfused } from './fuse.js';
 
 /** Memory that a program reads or writes: planned (arena), or owned by somebody else (a leaf's). */
 export interface Value {
@@ -94,16 +95,19 @@ class Lowering {
   readonly #places = new Map<Node, Place[]>();
   readonly #copies = new Map<string, Value>();
   readonly #options: LoweringOptions;
-  readonly #chains: Map<Node, Chain>;
+  readonly #chains: ReadonlyMap<Node, Chain>;
   readonly #interior = new Set<Node>();
   /** Ops that wait for the chain which their kernels apply, by the chain's root. */
   readonly #producers: ReadonlyMap<Node, Node>;
   readonly #waiting: ReadonlySet<Node>;
+  /** Layer norms that their consumers compute, and reshapes of them. */
+  readonly #onReading: ReadonlySet<Node>;
 
-  constructor(options: LoweringOptions, chains: Map<Node, Chain>, producers: ReadonlyMap<Node, Node>) {
+  constructor(options: LoweringOptions, { chains, producers, onReading }: Fusion) {
     this.#options = options;
     this.#chains = chains;
     this.#producers = producers;
+    this.#onReading = onReading;
     this.#waiting = new Set(producers.values());
     for (const { root, members } of chains.values()) for (const member of members) if (member !== root) this.#interior.add(member);
   }
@@ -123,7 +127,7 @@ class Lowering {
   /** Lowers one node, unless it is computed inside a chain. `targets`: the values an update op writes in place. */
   node(node: Node, targets?: readonly Value[]): void {
     const { op } = node;
-    if (this.#interior.has(node)) return;
+    if (this.#interior.has(node) || this.#onReading.has(node)) return;
     if (op.kind === 'view') this.#places.set(node, [this.#view(node)]);
     else if (op.kind === 'leaf')
       this.#contiguous(node, [this.value(node.outputs[0], `${op.name} ${String(node.attributes.name ?? '')}`.trim(), node)]);
@@ -280,7 +284,7 @@ class Lowering {
   /** Lowers `producer` so that it stores what `program` makes of its result; where the program reads what no epilogue can, lowers it alone. */
   #lowerWithEpilogue(producer: Node, program: ChainProgram, target: Value): boolean {
     const own = this.place(new Tensor(producer, 0)).value;
-    const bound = producer.inputs.map((input) => this.materialize(input));
+    const bound = this.#operandsOf(producer).map((input) => this.materialize(input));
     const isLarge = (value: Value) => byteLength(value) > this.#options.adapter.maxBindingBytes;
     const values = [...program.loads.map(({ value }) => value), ...bound, target];
     const operands = values.some(isLarge) ? undefined : epilogueOperands(program, own, bound);
@@ -297,6 +301,18 @@ class Lowering {
     };
     this.#lowerOp(producer, [target], { epilogue, values: operands.map(({ load }) => program.loads[load].value) });
     return true;
+  }
+
+  /** The layer norm that `node` applies to its input 0 as it reads it. */
+  #normOf({ inputs }: Node): Node | undefined {
+    const { node } = inputs.length > 0 ? throughViews(inputs[0]) : { node: undefined };
+    return node !== undefined && this.#onReading.has(node) ? node : undefined;
+  }
+
+  /** What the kernels of `node` read. */
+  #operandsOf(node: Node): readonly Tensor[] {
+    const norm = this.#normOf(node);
+    return norm === undefined ? node.inputs : [...norm.inputs, ...node.inputs.slice(1)];
   }
 
   /** Each input becomes a part of the packed value where it can be produced there; else it is copied. */
@@ -317,13 +333,15 @@ class Lowering {
   #lowerOp(node: Node, outputs: readonly Value[], fused?: { readonly epilogue: Epilogue; readonly values: readonly Value[] }): void {
     const { op, attributes } = node;
     if (op.lower === undefined) throw new Error(`unreachable: ${op.name} has neither kernel nor definition`);
+    const norm = this.#normOf(node);
     const inputs = new Map<number, Value>();
     const scratch: Value[] = [];
     const resolve = ({ source, index }: ValueRef): Value => {
       if (source === 'output') return outputs[index];
       if (source === 'scratch') return scratch[index];
       if (source === 'operand' && fused !== undefined) return fused.values[index];
-      const value = inputs.get(index) ?? this.materialize(node.inputs[index]);
+      if (source === 'normalization' && norm !== undefined) return this.materialize(norm.inputs[index]);
+      const value = inputs.get(index) ?? this.materialize(index === 0 && norm !== undefined ? norm.inputs[0] : node.inputs[index]);
       inputs.set(index, value);
       return value;
     };
@@ -340,6 +358,15 @@ class Lowering {
         return forms.find((form) => form === chosen) ?? forms[0];
       },
       ...(fused === undefined ? {} : { epilogue: fused.epilogue }),
+      ...(norm === undefined
+        ? {}
+        : {
+            normalized: {
+              eps: norm.attributes.eps as number,
+              weight: { source: 'normalization', index: 1 },
+              bias: { source: 'normalization', index: 2 },
+            },
+          }),
       input: (index) => ({ source: 'input', index }),
       output: (index) => ({ source: 'output', index }),
       scratch: (elements) => {
@@ -398,11 +425,11 @@ export interface UpdateTarget {
 }
 
 /** Lowers `outputs`, then `updates`: these run after every reader of the variables they write. */
-export function lower(outputs: readonly Tensor[], updates: readonly UpdateTarget[], options: LoweringOptions): Lowered {
+export function lower(outputs: readonly Tensor[], allUpdates: readonly UpdateTarget[], options: LoweringOptions): Lowered {
+  const updates = options.fuse ? mergeWrites(allUpdates, options.adapter.maxStorageBuffers) : allUpdates;
   const roots = [...outputs, ...updates.map(({ value }) => value), ...updates.map(({ leaf }) => leaf)];
   const order = inOrderOfCreation(roots);
-  const chains = options.fuse ? fuseElementwise(order, roots) : singleChains(order);
-  const lowering = new Lowering(options, chains, options.fuse ? chainProducers(order, roots, chains) : new Map());
+  const lowering = new Lowering(options, options.fuse ? fuse(order, roots, options.adapter) : unfused(order));
   const late: Node[] = [];
   for (const node of order) {
     if (node.op.kind === 'update') late.push(node);

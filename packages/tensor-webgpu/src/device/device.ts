@@ -43,8 +43,14 @@ export class Device implements Disposable {
   constructor(gpu: GPUDevice, info: GPUAdapterInfo, traits: Partial<AdapterTraits> & Pick<AdapterTraits, 'software'>) {
     this.gpu = gpu;
     const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info;
-    const maxBindingBytes = gpu.limits.maxStorageBufferBindingSize;
-    this.traits = { subgroups: gpu.features.has('subgroups'), subgroupMinSize, subgroupMaxSize, maxBindingBytes, ...traits };
+    this.traits = {
+      subgroups: gpu.features.has('subgroups'),
+      subgroupMinSize,
+      subgroupMaxSize,
+      maxBindingBytes: gpu.limits.maxStorageBufferBindingSize,
+      maxStorageBuffers: gpu.limits.maxStorageBuffersPerShaderStage,
+      ...traits,
+    };
     const { vendor, architecture, description } = info;
     this.tuning = new Tuning(`${vendor} ${architecture} ${description}`, tuneMode());
     this.info = {

@@ -3,7 +3,7 @@
  * Nodes of the graph are plain data; passes over them live in `compile/`.
  */
 import type { DType } from '../dtype.js';
-import type { LoweringContext } from '../kernels/kernel.js';
+import type { AdapterTraits, LoweringContext } from '../kernels/kernel.js';
 import type { Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
@@ -50,6 +50,8 @@ export interface Op<A extends Attributes = Attributes> {
   flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A): number;
   /** compute: whether `lower` applies `context.epilogue` to its only output. */
   readonly takesEpilogue?: boolean;
+  /** compute: whether `lower` can take rows that are still to be normalised (`context.normalized`) as its input 0 here. */
+  takesNormalized?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A, adapter: AdapterTraits): boolean;
   /** compute and update: the kernel calls that compute the outputs. */
   lower?(context: LoweringContext<A>): void;
 }

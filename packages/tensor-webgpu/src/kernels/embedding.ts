@@ -4,7 +4,8 @@
  */
 import { BYTES_PER_ELEMENT, COMPUTE_TYPE } from '../dtype.js';
 import { sizeOf } from '../shape.js';
-import { defineKernel, type LoweringContext, partsOf, spread } from './kernel.js';
+import { type Epilogue, epilogueBindings, epilogueText } from './epilogue.js';
+import { defineKernel, type Kernel, type LoweringContext, partsOf, spread } from './kernel.js';
 
 const LANES = 64;
 
@@ -16,25 +17,29 @@ interface RowForm {
 
 const element = ({ vector, type }: RowForm) => (vector === 4 ? `vec4<${type}>` : type);
 
-const gatherKernel = defineKernel<RowForm>({
-  name: 'gather-rows',
-  bindings: { table: 'read', ids: 'read', y: 'write' },
-  types: (form) => ({ table: element(form), ids: 'i32', y: element(form) }),
-  uniforms: { count: 'u32', width: 'u32', first: 'u32', rows: 'u32' },
-  wgsl: (form) => `
+function gatherKernel(form: RowForm, epilogue: Epilogue | undefined): Kernel<object> {
+  const finish = epilogue === undefined ? undefined : epilogueText(epilogue, form.vector);
+  return defineKernel<object>({
+    name: 'gather-rows',
+    bindings: { table: 'read', ids: 'read', y: 'write', ...finish?.bindings },
+    types: () => ({ table: element(form), ids: 'i32', y: element(form), ...finish?.types }),
+    uniforms: { count: 'u32', width: 'u32', first: 'u32', rows: 'u32' },
+    wgsl: () => `${finish?.wgsl ?? ''}
 @compute @workgroup_size(${LANES})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * 65535u + group.x) * ${LANES}u + lane;
   if (i >= u.count) { return; }
   let position = i / u.width;
+  let column = i - position * u.width;
   let id = ids[position];
   let mine = id >= 0 && u32(id) >= u.first && u32(id) - u.first < u.rows;
   // The first part of the table writes all rows, others only theirs.
   if (!mine && u.first > 0u) { return; }
-  let row = table[select(0u, u32(id) - u.first, mine) * u.width + i - position * u.width];
-  y[i] = select(${element(form)}(), row, mine);
+  let row = select(${element(form)}(), table[select(0u, u32(id) - u.first, mine) * u.width + column], mine);
+  y[i] = ${finish === undefined ? 'row' : 'finish(row, i, column)'};
 }`,
-});
+  });
+}
 
 export function lowerGatherRows(context: LoweringContext<Readonly<Record<string, never>>>): void {
   const [table, ids] = context.inputs;
@@ -46,9 +51,9 @@ export function lowerGatherRows(context: LoweringContext<Readonly<Record<string,
   const maxElements = context.adapter.maxBindingBytes / BYTES_PER_ELEMENT[table.dtype];
   for (const { start, count: rows } of partsOf(table.shape[0], columns, maxElements)) {
     const part = { ...context.input(0), range: { start: start * columns, count: rows * columns } };
-    context.call(gatherKernel, {
-      parameters: { vector, type: COMPUTE_TYPE[table.dtype] },
-      bindings: { table: part, ids: context.input(1), y: context.output(0) },
+    context.call(gatherKernel({ vector, type: COMPUTE_TYPE[table.dtype] }, context.epilogue), {
+      parameters: {},
+      bindings: { table: part, ids: context.input(1), y: context.output(0), ...epilogueBindings(context.epilogue) },
       uniforms: { count, width, first: start, rows },
       workgroups: spread(Math.ceil(count / LANES)),
     });

@@ -15,12 +15,14 @@ export interface AdapterTraits {
   readonly subgroupMaxSize: number;
   /** What one binding holds; larger values are worked on in parts. */
   readonly maxBindingBytes: number;
+  /** Storage buffers that a kernel may bind. */
+  readonly maxStorageBuffers: number;
 }
 
-/** A value a kernel call binds: an input or output of the op, scratch memory that lives for the op alone, or an
- * operand of its epilogue. */
+/** A value a kernel call binds: an input or output of the op, scratch memory that lives for the op alone, an operand of its epilogue, or a
+ * parameter of the layer norm that its rows pass. */
 export interface ValueRef {
-  readonly source: 'input' | 'output' | 'scratch' | 'operand';
+  readonly source: 'input' | 'output' | 'scratch' | 'operand' | 'normalization';
   readonly index: number;
   /** The part that is bound; the whole value where absent. */
   readonly range?: Range;
@@ -61,6 +63,13 @@ export interface KernelCall {
   readonly workgroups: readonly [number, number, number];
 }
 
+/** A layer norm as a kernel applies it to the rows it reads. */
+export interface NormalizedRows {
+  readonly eps: number;
+  readonly weight: ValueRef;
+  readonly bias: ValueRef;
+}
+
 export interface LoweringContext<A extends Attributes = Attributes> {
   readonly attributes: A;
   readonly inputs: readonly TensorType[];
@@ -75,6 +84,8 @@ export interface LoweringContext<A extends Attributes = Attributes> {
   choose<F extends string>(key: string, forms: readonly F[]): F;
   /** What to apply to the first output before storing it; only ops that say `takesEpilogue` are given one. */
   readonly epilogue?: Epilogue;
+  /** Input 0 stands before this layer norm, which the kernel applies as it reads; only ops that say `takesNormalized` are given one. */
+  readonly normalized?: NormalizedRows;
   input(index: number): ValueRef;
   output(index: number): ValueRef;
   /** Planned memory of `elements` 32-bit words, uninitialised, shared by this op's calls only. */

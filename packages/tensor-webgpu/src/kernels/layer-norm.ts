@@ -9,11 +9,11 @@ import { loadRow, type RowForm, rowForm, rowSum, rowsPerSubgroup, storeRow } fro
 
 type LayerNormContext = LoweringContext<{ readonly eps: number }>;
 
-/** Declares mean-free c0 .. and the scale r of the row x0 .. */
-const normalizeRow = ({ vectors, exact }: RowForm) => `
-    let mean = ${rowSum(vectors, (v) => `dot(x${v}, vec4f(1.0))`)} / f32(u.width);
+/** Declares the mean, mean-free c0 .. and the scale r of the row x0 .., `width` elements wide; the uniform `eps` is needed. */
+export const normalizeRow = ({ vectors, exact }: RowForm, width = 'u.width') => `
+    let mean = ${rowSum(vectors, (v) => `dot(x${v}, vec4f(1.0))`)} / f32(${width});
     ${unroll(vectors, (v) => (exact ? `let c${v} = x${v} - mean;` : `let c${v} = select(vec4f(), x${v} - mean, lane + ${v * 8}u < W4);`))}
-    let r = inverseSqrt(${rowSum(vectors, (v) => `dot(c${v}, c${v})`)} / f32(u.width) + u.eps);`;
+    let r = inverseSqrt(${rowSum(vectors, (v) => `dot(c${v}, c${v})`)} / f32(${width}) + u.eps);`;
 
 const subgroupKernel = defineKernel<RowForm>({
   name: 'layer-norm-subgroup',

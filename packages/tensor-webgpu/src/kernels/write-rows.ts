@@ -1,15 +1,20 @@
-/** Rows written into a key-value cache in place. */
+/** Rows written into key-value caches in place, those of several caches at once. */
 import { sizeOf } from '../shape.js';
+import { unroll } from './forms.js';
 import { defineKernel, type LoweringContext, spread } from './kernel.js';
 
 const LANES = 64;
 
-const writeRowsKernel = defineKernel<object>({
-  name: 'write-rows',
-  bindings: { cache: 'read_write', rows: 'read', positions: 'read' },
-  types: () => ({ positions: 'i32' }),
-  uniforms: { count: 'u32', T: 'u32', C: 'u32', D: 'u32', stride: 'u32', column: 'u32' },
-  wgsl: () => `
+const each = <T>(count: number, name: string, value: (index: number) => T): Record<string, T> =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`${name}${i}`, value(i)]));
+
+const writeRowsKernel = (caches: number) =>
+  defineKernel<object>({
+    name: 'write-rows',
+    bindings: { ...each(caches, 'cache', () => 'read_write' as const), ...each(caches, 'rows', () => 'read' as const), positions: 'read' },
+    types: () => ({ positions: 'i32' }),
+    uniforms: { count: 'u32', T: 'u32', C: 'u32', D: 'u32', stride: 'u32', column: 'u32' },
+    wgsl: () => `
 @compute @workgroup_size(${LANES})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * 65535u + group.x) * ${LANES}u + lane;
@@ -19,18 +24,25 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let b = row / u.T;
   let position = positions[b] + i32(row - b * u.T);
   if (position < 0 || u32(position) >= u.C) { return; }
-  cache[(b * u.C + u32(position)) * u.D + d] = rows[row * u.stride + u.column + d];
+  let to = (b * u.C + u32(position)) * u.D + d;
+  let from_ = row * u.stride + u.column + d;
+  ${unroll(caches, (i) => `cache${i}[to] = rows${i}[from_];`)}
 }`,
-});
+  });
 
 export function lowerWriteRows(context: LoweringContext<{ readonly column: number }>): void {
+  const caches = context.outputs.length;
   const [, C, D] = context.outputs[0].shape;
-  const [B, T, stride] = context.inputs[1].shape;
+  const [B, T, stride] = context.inputs[caches].shape;
   const count = sizeOf([B, T, D]);
   if (count === 0) return;
-  context.call(writeRowsKernel, {
+  context.call(writeRowsKernel(caches), {
     parameters: {},
-    bindings: { cache: context.output(0), rows: context.input(1), positions: context.input(2) },
+    bindings: {
+      ...each(caches, 'cache', (i) => context.output(i)),
+      ...each(caches, 'rows', (i) => context.input(caches + i)),
+      positions: context.input(2 * caches),
+    },
     uniforms: { count, T, C, D, stride, column: context.attributes.column },
     workgroups: spread(Math.ceil(count / LANES)),
   });

@@ -21,10 +21,13 @@ export function writeRows(cache: Tensor, rows: Tensor, positions: Tensor, { colu
   return apply(writeRowsOp, [cache, rows, positions], { column });
 }
 
-export const writeRowsOp = defineOp<{ column: number }>({
+/** n caches of one shape, then as many rows, then the positions, which are the same for all. Outputs: the caches with their rows. */
+export const writeRowsOp = defineOp<{ readonly column: number }>({
   name: 'writeRows',
   kind: 'update',
-  infer: ([cache, rows, positions], { column }) => {
+  infer: (inputs, { column }) => {
+    const count = (inputs.length - 1) / 2;
+    const [cache, rows, positions] = [inputs[0], inputs[count], inputs[2 * count]];
     const fits =
       cache.shape.length === 3 &&
       rows.shape.length === 3 &&
@@ -35,18 +38,21 @@ export const writeRowsOp = defineOp<{ column: number }>({
       throw new ShapeError(
         `writeRows: rows ${formatShape(rows.shape)} from column ${column} and positions ${formatShape(positions.shape)} do not fit cache ${formatShape(cache.shape)}`,
       );
-    return [cache];
+    return inputs.slice(0, count);
   },
-  evaluate: ([cache, rows, positions], [y], { inputs }, { column }) => {
-    const [B, C, D] = inputs[0].shape;
-    const [, T, width] = inputs[1].shape;
-    y.set(cache);
-    for (let b = 0; b < B; b++) {
-      for (let t = 0; t < T && positions[b] + t < C; t++) {
-        const from = (b * T + t) * width + column;
-        y.set(rows.subarray(from, from + D), (b * C + positions[b] + t) * D);
+  evaluate: (inputs, outputs, { inputs: types }, { column }) => {
+    const [B, C, D] = types[0].shape;
+    const [, T, width] = types[outputs.length].shape;
+    const positions = inputs[2 * outputs.length];
+    outputs.forEach((y, i) => {
+      y.set(inputs[i]);
+      for (let b = 0; b < B; b++) {
+        for (let t = 0; t < T && positions[b] + t < C; t++) {
+          const from = (b * T + t) * width + column;
+          y.set(inputs[outputs.length + i].subarray(from, from + D), (b * C + positions[b] + t) * D);
+        }
       }
-    }
+    });
   },
   lower: lowerWriteRows,
 });

@@ -1,7 +1,7 @@
 /** Matrix product over the last two axes, either operand stored transposed. Batch axes are equal; broadcasting them is the builder's work. */
 import { isFloat } from '../../dtype.js';
 import { DTypeError, ShapeError } from '../../errors.js';
-import { lowerMatmul } from '../../kernels/matmul/index.js';
+import { lowerMatmul, productTakesNormalized } from '../../kernels/matmul/index.js';
 import { formatShape, sameShape, sizeOf } from '../../shape.js';
 import type { Tensor } from '../../tensor.js';
 import { defineOp } from '../op.js';
@@ -50,5 +50,6 @@ export const matmulOp = defineOp<MatmulAttributes>({
   },
   flops: ([a], [y], { transposeA }) => 2 * sizeOf(y.shape) * (a.shape.at(transposeA ? -2 : -1) ?? 0),
   takesEpilogue: true,
+  takesNormalized: productTakesNormalized,
   lower: lowerMatmul,
 });

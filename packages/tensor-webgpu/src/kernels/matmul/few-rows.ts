@@ -4,6 +4,8 @@
  */
 import { type Epilogue, epilogueText } from '../epilogue.js';
 import { defineKernel, type Kernel } from '../kernel.js';
+import { normalizeRow } from '../layer-norm.js';
+import { loadRow, type RowForm } from '../row-form.js';
 import type { SubgroupForm } from './subgroup.js';
 
 export interface FewRowsForm extends SubgroupForm {
@@ -34,16 +36,54 @@ function loadRowsOfB({ transposeB, vectors }: SubgroupForm): string {
   );
 }
 
-export function fewRowsKernel(form: FewRowsForm, epilogue: Epilogue | undefined): Kernel<object> {
+/** The rows of A: as they are stored, or normalised as they are read, in the arithmetic of the layer norm's own kernel. */
+interface RowsText {
+  readonly bindings: Readonly<Record<string, 'read'>>;
+  readonly types: Readonly<Record<string, string>>;
+  readonly uniforms: Readonly<Record<string, 'f32'>>;
+  readonly functions: string;
+  /** Declares what the vectors of row r need. */
+  before(row: number): string;
+  /** A vec4 of row r. */
+  vector(row: number, at: string): string;
+}
+
+const storedRows: RowsText = {
+  bindings: {},
+  types: {},
+  uniforms: {},
+  functions: '',
+  before: () => '',
+  vector: (row, at) => `a[a0 + ${row}u * K4 + ${at}]`,
+};
+
+const normalizedRows = (form: RowForm): RowsText => ({
+  bindings: { weight: 'read', bias: 'read' },
+  types: { weight: 'vec4f', bias: 'vec4f' },
+  uniforms: { eps: 'f32' },
+  functions: `fn statistics(at: u32, lane: u32) -> vec2f {
+    ${loadRow(form, 'x', 'at', 'a')}
+    ${normalizeRow(form, 'u.K')}
+    return vec2f(mean, r);
+}`,
+  before: (row) => `let statistics${row} = statistics(a0 + ${row}u * K4, lane);`,
+  vector: (row, at) => `(a[a0 + ${row}u * K4 + ${at}] - statistics${row}.x) * statistics${row}.y * weight[${at}] + bias[${at}]`,
+});
+
+/** @param normalized the form of the layer norm that A's rows pass */
+export function fewRowsKernel(form: FewRowsForm, epilogue: Epilogue | undefined, normalized: RowForm | undefined): Kernel<object> {
   const { rows, vectors, depth } = form;
   const finish = epilogueText(epilogue, 4);
+  const source = normalized === undefined ? storedRows : normalizedRows(normalized);
   const each = range(rows).flatMap((r) => range(vectors).map((v) => ({ r, v })));
   return defineKernel<object>({
-    name: 'matmul-few-rows',
-    bindings: { a: 'read', b: 'read', c: 'write', ...finish.bindings },
-    types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f', ...finish.types }),
-    uniforms: { N: 'u32', K: 'u32' },
+    name: normalized === undefined ? 'matmul-few-rows' : 'matmul-few-rows-normalized',
+    bindings: { a: 'read', b: 'read', c: 'write', ...source.bindings, ...finish.bindings },
+    types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f', ...source.types, ...finish.types }),
+    uniforms: { N: 'u32', K: 'u32', ...source.uniforms },
+    subgroups: () => true,
     wgsl: () => `${finish.wgsl}
+${source.functions}
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let N4 = u.N / 4u;
@@ -58,17 +98,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let column${v} = min(own${v}, N4 - 1u);`,
     )
     .join('\n  ')}
+  ${lines(range(rows).map(source.before))}
   ${lines(each.map(({ r, v }) => `var total${r}_${v} = vec4f();`))}
   for (var k0 = 0u; k0 < K4; k0 += ${depth / 4}u) {
     ${lines(each.map(({ r, v }) => `var s${r}_${v} = vec4f();`))}
-    for (var k = k0; k < k0 + ${depth / 4}u; k++) {
-      ${loadRowsOfB(form)}
-      ${lines(
-        range(rows).flatMap((r) => [
-          `let x${r} = a[a0 + ${r}u * K4 + k];`,
-          ...range(4).flatMap((i) => range(vectors).map((v) => `s${r}_${v} = fma(vec4f(x${r}.${COMPONENTS[i]}), q${v}_${i}, s${r}_${v});`)),
-        ]),
-      )}
+    for (var k1 = k0; k1 < k0 + ${depth / 4}u; k1 += 8u) {
+      // Eight vec4 of a row arrive at a time, one per lane: loaded by all lanes, each would cost as much as a row of B.
+      ${lines(range(rows).map((r) => `let x${r} = ${source.vector(r, 'k1 + lane')};`))}
+      for (var j = 0u; j < 8u; j++) {
+        let k = k1 + j;
+        ${loadRowsOfB(form)}
+        ${lines(
+          range(rows).flatMap((r) =>
+            range(4).map(
+              (i) =>
+                `{ let x = vec4f(subgroupShuffle(x${r}.${COMPONENTS[i]}, j)); ${range(vectors)
+                  .map((v) => `s${r}_${v} = fma(x, q${v}_${i}, s${r}_${v});`)
+                  .join(' ')} }`,
+            ),
+          ),
+        )}
+      }
     }
     ${lines(each.map(({ r, v }) => `total${r}_${v} = s${r}_${v} + total${r}_${v};`))}
   }

@@ -1,8 +1,10 @@
 /** Chooses the form of a matrix product: by adapter, shape and transposes, or as measured. */
+import type { TensorType } from '../../graph/op.js';
 import { sizeOf } from '../../shape.js';
 import { epilogueBindings } from '../epilogue.js';
 import { isCpuWithSubgroups } from '../forms.js';
 import { type AdapterTraits, type LoweringContext, spread, type ValueRef } from '../kernel.js';
+import { rowForm } from '../row-form.js';
 import { fewRowsKernel, MAX_FEW_ROWS } from './few-rows.js';
 import { registerTileKernel, type Transposes } from './register-tile.js';
 import { lowerInParts, needsParts } from './split.js';
@@ -47,6 +49,29 @@ function formsFor(
 
 type MatmulForm = 'subgroup' | 'subgroup-narrow' | 'register-tile' | `tile-${TileSize}`;
 
+/** Bindings of a product with an epilogue of the most operands, and of a layer norm. */
+const NORMALIZED_BINDINGS = 10;
+
+/** Whether the form for a few rows takes these sizes: it normalises rows of A in registers as it reads them. */
+export function productTakesNormalized(
+  inputs: readonly TensorType[],
+  outputs: readonly TensorType[],
+  { transposeA, transposeB }: Transposes,
+  adapter: AdapterTraits,
+): boolean {
+  const [M, N] = outputs[0].shape.slice(-2);
+  const K = inputs[0].shape.at(-1) ?? 0;
+  return (
+    isCpuWithSubgroups(adapter) &&
+    adapter.maxStorageBuffers >= NORMALIZED_BINDINGS &&
+    M <= MAX_FEW_ROWS &&
+    !transposeA &&
+    subgroupForm({ transposeA, transposeB }, [M, N, K]) !== undefined &&
+    rowForm(adapter, K) !== undefined &&
+    !needsParts({ inputs, outputs, adapter })
+  );
+}
+
 export function lowerMatmul(context: LoweringContext<Transposes>): void {
   const [a] = context.inputs;
   const { transposeA, transposeB } = context.attributes;
@@ -89,8 +114,14 @@ function lowerSubgroup(
   const { transposeA } = context.attributes;
   const columns = Math.ceil(N / (32 * form.vectors));
   if (M <= MAX_FEW_ROWS && !transposeA) {
-    const kernel = fewRowsKernel({ ...form, rows: M }, epilogue);
-    context.call(kernel, { parameters: {}, bindings, uniforms: { N, K }, workgroups: [columns, 1, batches] });
+    const { normalized } = context;
+    const kernel = fewRowsKernel({ ...form, rows: M }, epilogue, normalized && rowForm(context.adapter, K));
+    context.call(kernel, {
+      parameters: {},
+      bindings: normalized === undefined ? bindings : { ...bindings, weight: normalized.weight, bias: normalized.bias },
+      uniforms: { N, K, ...(normalized && { eps: normalized.eps }) },
+      workgroups: [columns, 1, batches],
+    });
     return;
   }
   const rows = rowsPerGroup(M, columns * batches);
