@@ -17,17 +17,15 @@ export function copyProgram(shape: readonly number[], value: Value, operand: Str
   return { shape, loads: [{ value, operand }], instructions: [{ kind: 'load', index: 0, operands: [] }], result: 0 };
 }
 
-/** With a kernel's own three, within the eight storage buffers that WebGPU promises. */
-const MAX_EPILOGUE_OPERANDS = 5;
-
 /**
- * How a chain's loads can be read where a kernel stores `own`; undefined where one cannot. `bound` are the values that the kernel binds anyway:
- * a value is bound once.
+ * How a chain's loads can be read where a kernel stores `own`; undefined where one cannot, or there are more than `most`. `bound` are the values
+ * that the kernel binds anyway: a value is bound once.
  */
 export function epilogueOperands(
   { shape, loads, instructions, result }: ChainProgram,
   own: Value,
   bound: readonly Value[],
+  most: number,
 ): { readonly load: number; readonly kind: EpilogueOperand }[] | undefined {
   if (result !== instructions.length - 1 || instructions.some(({ kind }) => kind === 'coordinate')) return undefined;
   const dense = stridesOf(shape);
@@ -44,7 +42,7 @@ export function epilogueOperands(
     }
     const isColumn = walks(shape.map((_, axis) => (axis === shape.length - 1 ? 1 : 0))) && value.elements === shape.at(-1);
     const kind = isElement ? 'element' : isColumn ? 'column' : walks(shape.map(() => 0)) ? 'one' : undefined;
-    if (kind === undefined || !isFloat(dtype) || seen.has(value) || operands.length === MAX_EPILOGUE_OPERANDS) return undefined;
+    if (kind === undefined || !isFloat(dtype) || seen.has(value) || operands.length === most) return undefined;
     seen.add(value);
     operands.push({ load, kind });
   }

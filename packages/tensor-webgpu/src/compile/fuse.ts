@@ -101,17 +101,22 @@ function chainProducers(order: readonly Node[], roots: readonly Tensor[], chains
   const stored = new Set(roots.map(({ node }) => node));
   const chainOf = new Map<Node, Chain>();
   for (const chain of chains.values()) for (const member of chain.members) chainOf.set(member, chain);
-  /** The chain that alone consumes a node, seen through reshapes; undefined where there is none. */
+  /** The chain that alone consumes a node's first output, seen through reshapes; undefined where there is none. */
   const onlyChain = (node: Node): Chain | undefined => {
     if (stored.has(node)) return undefined;
+    const users = [...(consumers.get(node) ?? [])];
+    const reads = (user: Node, isFirst: boolean) => user.inputs.some((input) => input.node === node && (input.index === 0) === isFirst);
     const found = new Set(
-      [...(consumers.get(node) ?? [])].map((user) => (user.op.name === 'reshape' ? onlyChain(user) : chainOf.get(user))),
+      users.filter((user) => reads(user, true)).map((user) => (user.op.name === 'reshape' ? onlyChain(user) : chainOf.get(user))),
     );
-    return found.size === 1 ? [...found][0] : undefined;
+    const [chain] = found;
+    // The op runs where the chain stands: what reads its other outputs must come after.
+    const isBefore = (user: Node) => chain !== undefined && (user.id < chain.root.id || chain.members.has(user));
+    return found.size === 1 && !users.some((user) => reads(user, false) && isBefore(user)) ? chain : undefined;
   };
   const producers = new Map<Node, Node>();
   for (const node of order) {
-    if (node.op.takesEpilogue !== true) continue;
+    if (node.op.maxEpilogueOperands === undefined) continue;
     const chain = onlyChain(node);
     const [own] = node.outputs;
     const output = chain?.root.outputs[0];

@@ -14,8 +14,8 @@ import { BLOCK } from '../ops/update.js';
 import { sizeOf, stridesOf } from '../shape.js';
 import { Tensor } from '../tensor.js';
 import { type ChainProgram, copyProgram, epilogueOperands } from './chain.js';
-import { mergeWrites } from './merge-writes.js';
 import { type Chain, type Fusion, fuse, throughViews, unfused } from './fuse.js';
+import { mergeWrites } from './merge-writes.js';
 
 /** Memory that a program reads or writes: planned (arena), or owned by somebody else (a leaf's). */
 export interface Value {
@@ -283,13 +283,14 @@ class Lowering {
 
   /** Lowers `producer` so that it stores what `program` makes of its result; where the program reads what no epilogue can, lowers it alone. */
   #lowerWithEpilogue(producer: Node, program: ChainProgram, target: Value): boolean {
-    const own = this.place(new Tensor(producer, 0)).value;
+    const [own, ...others] = producer.outputs.map((_, index) => this.place(new Tensor(producer, index)).value);
     const bound = this.#operandsOf(producer).map((input) => this.materialize(input));
     const isLarge = (value: Value) => byteLength(value) > this.#options.adapter.maxBindingBytes;
     const values = [...program.loads.map(({ value }) => value), ...bound, target];
-    const operands = values.some(isLarge) ? undefined : epilogueOperands(program, own, bound);
+    const most = producer.op.maxEpilogueOperands ?? 0;
+    const operands = values.some(isLarge) ? undefined : epilogueOperands(program, own, bound, most);
     if (operands === undefined) {
-      this.#lowerOp(producer, [own]);
+      this.#lowerOp(producer, [own, ...others]);
       return false;
     }
     const numbers = new Map(operands.map(({ load }, index) => [load, index]));
@@ -299,7 +300,7 @@ class Lowering {
         instruction.kind === 'load' ? { ...instruction, index: numbers.get(instruction.index) ?? -1 } : instruction,
       ),
     };
-    this.#lowerOp(producer, [target], { epilogue, values: operands.map(({ load }) => program.loads[load].value) });
+    this.#lowerOp(producer, [target, ...others], { epilogue, values: operands.map(({ load }) => program.loads[load].value) });
     return true;
   }
 

@@ -48,8 +48,8 @@ export interface Op<A extends Attributes = Attributes> {
   readonly functions?: string;
   /** Floating-point operations of the kernels, a multiply-add counted as two: for reports. Where absent, they are not counted. */
   flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A): number;
-  /** compute: whether `lower` applies `context.epilogue` to its only output. */
-  readonly takesEpilogue?: boolean;
+  /** compute: `lower` applies `context.epilogue` to its first output, if that reads no more than so many values besides. */
+  readonly maxEpilogueOperands?: number;
   /** compute: whether `lower` can take rows that are still to be normalised (`context.normalized`) as its input 0 here. */
   takesNormalized?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A, adapter: AdapterTraits): boolean;
   /** compute and update: the kernel calls that compute the outputs. */

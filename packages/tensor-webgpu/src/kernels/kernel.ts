@@ -82,7 +82,7 @@ export interface LoweringContext<A extends Attributes = Attributes> {
    * that the measurement depends on.
    */
   choose<F extends string>(key: string, forms: readonly F[]): F;
-  /** What to apply to the first output before storing it; only ops that say `takesEpilogue` are given one. */
+  /** What to apply to the first output before storing it; only ops that say `maxEpilogueOperands` are given one. */
   readonly epilogue?: Epilogue;
   /** Input 0 stands before this layer norm, which the kernel applies as it reads; only ops that say `takesNormalized` are given one. */
   readonly normalized?: NormalizedRows;

@@ -3,6 +3,7 @@
  * chunks of rows, then over chunks, in a fixed order.
  */
 import { sizeOf } from '../shape.js';
+import { type EpilogueText, epilogueBindings, epilogueText } from './epilogue.js';
 import { unroll } from './forms.js';
 import { defineKernel, type LoweringContext, spread, type ValueRef } from './kernel.js';
 import { loadRow, type RowForm, rowForm, rowSum, rowsPerSubgroup, storeRow } from './row-form.js';
@@ -98,13 +99,14 @@ export function lowerLayerNorm(context: LayerNormContext): void {
 }
 
 // g = dy · weight, n = c · r:   dx = r · (g − mean(g) − n · mean(g · n));   sums over rows: dweight = Σ dy · n, dbias = Σ dy
-const gradSubgroupKernel = defineKernel<RowForm>({
-  name: 'layer-norm-grad-subgroup',
-  bindings: { dy: 'read', x: 'read', weight: 'read', dx: 'write', sums: 'write' },
-  types: () => ({ dy: 'vec4f', x: 'vec4f', weight: 'vec4f', dx: 'vec4f', sums: 'vec4f' }),
-  uniforms: { rows: 'u32', width: 'u32', chunk: 'u32', eps: 'f32' },
-  subgroups: () => true,
-  wgsl: (form) => `
+const gradSubgroupKernel = (finish: EpilogueText) =>
+  defineKernel<RowForm>({
+    name: 'layer-norm-grad-subgroup',
+    bindings: { dy: 'read', x: 'read', weight: 'read', dx: 'write', sums: 'write', ...finish.bindings },
+    types: () => ({ dy: 'vec4f', x: 'vec4f', weight: 'vec4f', dx: 'vec4f', sums: 'vec4f', ...finish.types }),
+    uniforms: { rows: 'u32', width: 'u32', chunk: 'u32', eps: 'f32' },
+    subgroups: () => true,
+    wgsl: (form) => `${finish.wgsl}
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let number = group.y * 65535u + group.x;
@@ -121,19 +123,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     ${unroll(form.vectors, (v) => `let n${v} = c${v} * r; let g${v} = dy${v} * weight${v}; dweight${v} += dy${v} * n${v}; dbias${v} += dy${v};`)}
     let meanG = ${rowSum(form.vectors, (v) => `dot(g${v}, vec4f(1.0))`)} / f32(u.width);
     let meanGN = ${rowSum(form.vectors, (v) => `dot(g${v}, n${v})`)} / f32(u.width);
-    ${storeRow(form, 'dx', 'at', (v) => `r * (g${v} - meanG - n${v} * meanGN)`)}
+    ${storeRow(form, 'dx', 'at', (v) => `finish(r * (g${v} - meanG - n${v} * meanGN), at + lane + ${v * 8}u, lane + ${v * 8}u)`)}
   }
   let to = number * 2u * W4;
   ${storeRow(form, 'sums', 'to', (v) => `dweight${v}`)}
   ${storeRow(form, 'sums', 'to + W4', (v) => `dbias${v}`)}
 }`,
-});
+  });
 
-const gradRowsKernel = defineKernel({
-  name: 'layer-norm-grad-rows',
-  bindings: { dy: 'read', x: 'read', weight: 'read', dx: 'write', statistics: 'write' },
-  uniforms: { rows: 'u32', width: 'u32', eps: 'f32' },
-  wgsl: () => `${WORKGROUP_SUM}
+const gradRowsKernel = (finish: EpilogueText) =>
+  defineKernel({
+    name: 'layer-norm-grad-rows',
+    bindings: { dy: 'read', x: 'read', weight: 'read', dx: 'write', statistics: 'write', ...finish.bindings },
+    types: () => finish.types,
+    uniforms: { rows: 'u32', width: 'u32', eps: 'f32' },
+    wgsl: () => `${finish.wgsl}${WORKGROUP_SUM}
 @compute @workgroup_size(${LANES})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group.y * 65535u + group.x;
@@ -149,13 +153,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   let meanG = total(sumG, lane) / f32(u.width);
   let meanGN = total(sumGN, lane) / f32(u.width);
-  for (var i = lane; i < u.width; i += ${LANES}u) { dx[at + i] = r * (dy[at + i] * weight[i] - meanG - (x[at + i] - mean) * r * meanGN); }
+  for (var i = lane; i < u.width; i += ${LANES}u) {
+    dx[at + i] = finish(r * (dy[at + i] * weight[i] - meanG - (x[at + i] - mean) * r * meanGN), at + i, i);
+  }
   if (lane == 0u) {
     statistics[row * 2u] = mean;
     statistics[row * 2u + 1u] = r;
   }
 }`,
-});
+  });
 
 /** One thread per column and chunk of rows. */
 const gradColumnsKernel = defineKernel({
@@ -206,6 +212,7 @@ export function lowerLayerNormGrad(context: LayerNormContext): void {
   const width = shape[shape.length - 1];
   const rows = sizeOf(shape.slice(0, -1));
   const { eps } = context.attributes;
+  const { epilogue } = context;
   if (width === 0) return;
   const [dy, x, weight, dx] = [context.input(0), context.input(1), context.input(2), context.output(0)];
   const form = rowForm(context.adapter, width);
@@ -213,18 +220,18 @@ export function lowerLayerNormGrad(context: LayerNormContext): void {
   const chunks = Math.ceil(rows / chunk);
   const sums: ValueRef = context.scratch(Math.max(chunks, 1) * 2 * width);
   if (rows > 0 && form !== undefined) {
-    context.call(gradSubgroupKernel, {
+    context.call(gradSubgroupKernel(epilogueText(epilogue, 4)), {
       parameters: form,
-      bindings: { dy, x, weight, dx, sums },
+      bindings: { dy, x, weight, dx, sums, ...epilogueBindings(epilogue) },
       uniforms: { rows, width, chunk, eps },
       workgroups: spread(chunks),
     });
   } else if (rows > 0) {
     const statistics = context.scratch(rows * 2);
     const count = chunks * width;
-    context.call(gradRowsKernel, {
+    context.call(gradRowsKernel(epilogueText(epilogue, 1)), {
       parameters: {},
-      bindings: { dy, x, weight, dx, statistics },
+      bindings: { dy, x, weight, dx, statistics, ...epilogueBindings(epilogue) },
       uniforms: { rows, width, eps },
       workgroups: spread(rows),
     });

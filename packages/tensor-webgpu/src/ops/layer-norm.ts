@@ -51,5 +51,6 @@ export const layerNormGradOp = defineOp<LayerNormAttributes>({
       .mul(scale);
     return [dx, dy.mul(normalized).sumTo(weight.shape), dy.sumTo(weight.shape)];
   },
+  maxEpilogueOperands: 3,
   lower: lowerLayerNormGrad,
 });

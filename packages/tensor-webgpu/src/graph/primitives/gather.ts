@@ -23,7 +23,7 @@ export const gatherRowsOp = defineOp<Readonly<Record<string, never>>>({
     for (let i = 0; i < ids.length; i++) if (ids[i] >= 0) y.set(table.subarray(ids[i] * width, (ids[i] + 1) * width), i * width);
   },
   gradient: ([dy], [table, ids]) => [dy?.scatterRows(ids, table.shape[0])],
-  takesEpilogue: true,
+  maxEpilogueOperands: 5,
   lower: lowerGatherRows,
 });
 

@@ -49,7 +49,7 @@ export const matmulOp = defineOp<MatmulAttributes>({
     return [da, db];
   },
   flops: ([a], [y], { transposeA }) => 2 * sizeOf(y.shape) * (a.shape.at(transposeA ? -2 : -1) ?? 0),
-  takesEpilogue: true,
+  maxEpilogueOperands: 5,
   takesNormalized: productTakesNormalized,
   lower: lowerMatmul,
 });

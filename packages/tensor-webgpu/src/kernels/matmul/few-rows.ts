@@ -80,7 +80,7 @@ export function fewRowsKernel(form: FewRowsForm, epilogue: Epilogue | undefined,
     name: normalized === undefined ? 'matmul-few-rows' : 'matmul-few-rows-normalized',
     bindings: { a: 'read', b: 'read', c: 'write', ...source.bindings, ...finish.bindings },
     types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f', ...source.types, ...finish.types }),
-    uniforms: { N: 'u32', K: 'u32', ...source.uniforms },
+    uniforms: { N: 'u32', K: 'u32', lanes: 'u32', ...source.uniforms },
     subgroups: () => true,
     wgsl: () => `${finish.wgsl}
 ${source.functions}
@@ -102,10 +102,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   ${lines(each.map(({ r, v }) => `var total${r}_${v} = vec4f();`))}
   for (var k0 = 0u; k0 < K4; k0 += ${depth / 4}u) {
     ${lines(each.map(({ r, v }) => `var s${r}_${v} = vec4f();`))}
-    for (var k1 = k0; k1 < k0 + ${depth / 4}u; k1 += 8u) {
-      // Eight vec4 of a row arrive at a time, one per lane: loaded by all lanes, each would cost as much as a row of B.
+    for (var k1 = k0; k1 < k0 + ${depth / 4}u; k1 += u.lanes) {
+      // Eight vec4 of a row arrive at a time, one per lane: loaded by all lanes, each would cost as much as a row of B. The driver would unroll a
+      // loop whose end it knows, and the code would outgrow the cache of instructions.
       ${lines(range(rows).map((r) => `let x${r} = ${source.vector(r, 'k1 + lane')};`))}
-      for (var j = 0u; j < 8u; j++) {
+      for (var j = 0u; j < u.lanes; j++) {
         let k = k1 + j;
         ${loadRowsOfB(form)}
         ${lines(

@@ -119,7 +119,7 @@ function lowerSubgroup(
     context.call(kernel, {
       parameters: {},
       bindings: normalized === undefined ? bindings : { ...bindings, weight: normalized.weight, bias: normalized.bias },
-      uniforms: { N, K, ...(normalized && { eps: normalized.eps }) },
+      uniforms: { N, K, lanes: 8, ...(normalized && { eps: normalized.eps }) },
       workgroups: [columns, 1, batches],
     });
     return;
