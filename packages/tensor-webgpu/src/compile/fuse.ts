@@ -98,7 +98,7 @@ export function throughViews(tensor: Tensor): Tensor {
  */
 function chainProducers(order: readonly Node[], roots: readonly Tensor[], chains: ReadonlyMap<Node, Chain>): Map<Node, Node> {
   const consumers = consumersOf(order);
-  const stored = new Set(roots.map(({ node }) => node));
+  const stored = new Set(roots.filter(({ index }) => index === 0).map(({ node }) => node));
   const chainOf = new Map<Node, Chain>();
   for (const chain of chains.values()) for (const member of chain.members) chainOf.set(member, chain);
   /** The chain that alone consumes a node's first output, seen through reshapes; undefined where there is none. */
