@@ -1,6 +1,7 @@
 /**
  * Attention to a cache on CPUs with subgroups: eight lanes share the elements of a head, so query and sums stay in registers and every row is
- * loaded once, by all lanes together. Keys pass by one at a time in the order of the sequence.
+ * loaded once, by all lanes together. Keys pass by eight at a time in the order of the sequence, counted from its start: lane l keeps the score
+ * of key l, so the exponentials of eight keys are one. A result does not depend on how the sequence was cut into calls.
  */
 import { unroll } from '../forms.js';
 import { defineKernel } from '../kernel.js';
@@ -15,16 +16,16 @@ export const cachedSubgroupKernel = defineKernel<RowForm>({
   subgroups: () => true,
   wgsl: (form) => {
     const { vectors } = form;
-    const rows = (buffer: string) => `
-    ${loadRow(form, 'key', 'at', buffer)}
-    let s = ${rowSum(vectors, (v) => `dot(q${v}, key${v})`)};
-    let raised = max(highest, s);
-    let kept = exp(highest - raised);
-    let p = exp(s - raised);
-    sum = sum * kept + p;
-    highest = raised;
-    ${loadRow(form, 'value', 'at + stride', buffer)}
-    ${unroll(vectors, (v) => `o${v} = fma(vec4f(p), value${v}, o${v} * kept);`)}`;
+    /** `body` for the keys of a block that are cached, then for those that are new; `at` is where a key's row begins. */
+    const keys = (body: (buffer: string) => string) => `
+    for (var j = first; j < min(end, length); j++) {
+      let at = (group.z * u.capacity + j) * 2u * stride + shared_head;
+      ${body('cache')}
+    }
+    for (var j = max(first, length); j < end; j++) {
+      let at = (row0 + j - length) * (width + 2u * stride) + width + shared_head;
+      ${body('qkv')}
+    }`;
     return `
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -35,18 +36,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let shared_head = group.y / u.shared_by * W4;
   let row0 = group.z * u.T;
   let length = u32(lengths[group.z]);
+  let count = length + group.x + 1u;
   let q_at = (row0 + group.x) * (width + 2u * stride) + head;
   ${loadRow(form, 'query', 'q_at', 'qkv')}
   ${unroll(vectors, (v) => `let q${v} = query${v} * u.scale; var o${v} = vec4f();`)}
   var highest = ${MASKED};
   var sum = 0.0;
-  for (var j = 0u; j < length; j++) {
-    let at = (group.z * u.capacity + j) * 2u * stride + shared_head;
-    ${rows('cache')}
-  }
-  for (var j = 0u; j <= group.x; j++) {
-    let at = (row0 + j) * (width + 2u * stride) + width + shared_head;
-    ${rows('qkv')}
+  for (var first = 0u; first < count; first += 8u) {
+    let end = min(first + 8u, count);
+    var score = ${MASKED};
+    ${keys(
+      (buffer) => `${loadRow(form, 'key', 'at', buffer)}
+      score = select(score, ${rowSum(vectors, (v) => `dot(q${v}, key${v})`)}, lane == j - first);`,
+    )}
+    let raised = max(highest, subgroupMax(score));
+    let kept = exp(highest - raised);
+    let p = select(0.0, exp(score - raised), lane < end - first);
+    sum = sum * kept + subgroupAdd(p);
+    highest = raised;
+    ${unroll(vectors, (v) => `o${v} *= kept;`)}
+    ${keys(
+      (buffer) => `let share = vec4f(subgroupShuffle(p, j - first));
+      ${loadRow(form, 'value', 'at + stride', buffer)}
+      ${unroll(vectors, (v) => `o${v} = fma(share, value${v}, o${v});`)}`,
+    )}
   }
   let y_at = (row0 + group.x) * width + head;
   ${storeRow(form, 'y', 'y_at', (v) => `o${v} / sum`)}
