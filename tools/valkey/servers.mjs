@@ -22,7 +22,7 @@ export const NO_SERVER = 'neither valkey-server nor redis-server is installed: a
  */
 
 /** A port that was free a moment ago, and whose cluster bus port, 10,000 above, was too. @returns {Promise<number>} */
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     const servers = [port, port + 10_000].map((one) => createServer().listen(one, '127.0.0.1'));
@@ -79,8 +79,8 @@ export async function startServer(options = []) {
 /** @param {Server} server */
 async function untilReady({ port, process }) {
   for (;;) {
-    const reply = await send(port, ['PING']).catch(() => '');
-    if (reply.startsWith('+PONG')) return;
+    const reply = await send(port, ['PING']).catch(String);
+    if (/PONG|NOAUTH/.test(reply)) return;
     if (process.exitCode !== null) throw new Error(`the server on port ${port} ended with ${process.exitCode}`);
     await sleep(20);
   }

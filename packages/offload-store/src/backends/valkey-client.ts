@@ -56,9 +56,9 @@ export class ValkeyClient {
 
   /** @param where for messages @param spreadsReads reads are asked of primaries and replicas in turn */
   private constructor(where: string, seeds: readonly Address[], tls: boolean, spreadsReads: boolean, options: ClientOptions) {
-    const { deadlineMs = 10_000, windowBytes = 2 ** 20, timeoutMs = 2000, username, password } = options;
+    const { deadlineMs = 10_000, windowBytes = 2 ** 20, timeoutMs = 2000, ca, username, password } = options;
     this.#where = where;
-    this.#connecting = { tls, username, password, timeoutMs };
+    this.#connecting = { tls, ca, username, password, timeoutMs };
     this.#deadlineMs = deadlineMs;
     this.#windowBytes = windowBytes;
     this.#spreadsReads = spreadsReads;

@@ -2,7 +2,7 @@
  * One connection to one Valkey server: many commands under way at once, answered in order, each within its time. It is used until something goes
  * wrong; then everything under way fails, and the next one is another connection.
  */
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { ProtocolError, type Reply, ReplyDecoder, ReplyError } from './valkey-reply.js';
 
@@ -13,6 +13,8 @@ export interface Address {
 
 export interface ConnectionOptions {
   readonly tls: boolean;
+  /** Certificates of authorities that are trusted beside the usual ones (`NODE_EXTRA_CA_CERTS` names a file of them). */
+  readonly ca?: string | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   /** Milliseconds that a part of the pipeline may take when it is its turn, and that connecting may take. */
@@ -53,7 +55,7 @@ export class Connection {
   }
 
   /** Connects and authenticates. @throws {Error} what went wrong, {ReplyError} where the server refuses */
-  static async open({ host, port }: Address, { tls, username, password, timeoutMs }: ConnectionOptions): Promise<Connection> {
+  static async open({ host, port }: Address, { tls, ca, username, password, timeoutMs }: ConnectionOptions): Promise<Connection> {
     const decoder = new ReplyDecoder();
     const onread = {
       buffer: () => decoder.space,
@@ -63,7 +65,8 @@ export class Connection {
       },
     };
     const target = { host, port, onread }; // TLS sockets know `onread` too, though their types do not
-    const socket = tls ? connectTls({ ...target, servername: host } as TlsOptions) : connectTcp(target);
+    const secured = { ...target, ...(ca !== undefined && { ca }), ...(isIP(host) === 0 && { servername: host }) };
+    const socket = tls ? connectTls(secured as TlsOptions) : connectTcp(target);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 10_000);
     const connection = new Connection(socket, decoder, timeoutMs);
