@@ -71,8 +71,8 @@ describe('a text of one’s own', () => {
     const scored = await command('infer', ['eval', '--run', 'runs/scone', '--text', 'own.txt', '--json']);
     const foreign = await command('infer', ['eval', '--run', 'runs/scone', '--text', 'new.txt', '--json']);
     expect(JSON.parse(scored.out).bitsPerByte).toBeLessThan(JSON.parse(foreign.out).bitsPerByte);
-    const generated = (run: string) => command('infer', ['generate', '--run', run, '--prompt', 'The', '--max-tokens', '20']);
-    const original = await generated('runs/baseline');
+    const generated = (...from: string[]) => command('infer', ['generate', ...from, '--prompt', 'The', '--max-tokens', '20']);
+    const original = await generated('--run', 'runs/baseline');
     expect(original).toMatchObject({ code: 0 });
     expect(await command('train', ['export', 'runs/baseline', 'exported', '--max-shard-bytes', '50000'])).toMatchObject({ code: 0 });
     expect(await command('train', ['export', 'runs/baseline', 'exported'])).toMatchObject({
@@ -80,7 +80,8 @@ describe('a text of one’s own', () => {
       err: expect.stringContaining('is there already'),
     });
     expect(await command('train', ['import', 'exported', 'runs/again'])).toMatchObject({ code: 0, out: expect.stringContaining('gpt2, ') });
-    expect((await generated('runs/again')).out).toBe(original.out);
+    expect((await generated('--run', 'runs/again')).out).toBe(original.out);
+    expect((await generated('--model', 'exported')).out).toBe(original.out);
   });
 
   it('looks after stores: copies in every form, facts, verification against the model, speed', async () => {

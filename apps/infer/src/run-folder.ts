@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sha256, withArtifactErrors } from '@sconelm/artifact';
-import { fingerprint } from '@sconelm/decoder';
-import { type Model, openModel, RowComputer, readRunManifest, runPaths, type SessionFgrams } from '@sconelm/fgram-model';
+import { fingerprint, loadModelFolder, modelDirectory, openModelFolder, withContext } from '@sconelm/decoder';
+import { allocateModel, type Model, openModel, RowComputer, readRunManifest, runPaths, type SessionFgrams } from '@sconelm/fgram-model';
 import { type FgramSet, openFgrams, Tokenizer } from '@sconelm/ngram-miner';
 import { loadBackends, type OpenOptions, openStore, type RowStore } from '@sconelm/offload-store';
 import type { Device } from '@sconelm/tensor-webgpu';
@@ -14,6 +14,12 @@ import { InferError } from './errors.js';
 /** Options of every command that opens a run. */
 export const runOptions = {
   run: z.string().default('runs/quickstart/scone').describe('a trained run'),
+  model: z.string().optional().describe('a pretrained model in its place: a folder in Hugging Face’s form, or a name on the hub'),
+  contextLength: z
+    .int()
+    .positive()
+    .optional()
+    .describe('with --model: tokens in the cache (default: the model’s, 2,048 at most if its positions are rotary)'),
   store: z.string().optional().describe('URL of its store (default: rows in the run’s folder)'),
   backend: z.array(z.string()).default([]).describe('files of modules that export further store backends'),
   check: z
@@ -41,10 +47,14 @@ export interface RunFgrams {
 export interface Run extends AsyncDisposable {
   /** Absolute. */
   readonly directory: string;
+  /** What it is called where nobody says otherwise. */
+  readonly name: string;
   readonly model: Model;
   /** A hash of every parameter. */
   readonly fingerprint: string;
   readonly tokenizer: Tokenizer;
+  /** Each of them ends a text. */
+  readonly stopTokens: readonly number[];
   /** Absent for a plain decoder. */
   readonly fgrams?: RunFgrams;
 }
@@ -57,6 +67,7 @@ export async function loadStoreBackends({ backend }: Pick<RunOptions, 'backend'>
 /** @throws the typed error of the part that is missing, damaged or of another run */
 export async function openRun(device: Device, options: RunOptions): Promise<Run> {
   const { run, store, check, damagedRows, hotRows, cacheRows } = options;
+  if (options.model !== undefined) return openPretrained(device, options.model, options.contextLength);
   await loadStoreBackends(options);
   const directory = path.resolve(run);
   const paths = runPaths(directory);
@@ -73,7 +84,9 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
     model[Symbol.dispose]();
   };
   try {
-    const common = { directory, model, tokenizer, fingerprint: await fingerprint(model.variables) };
+    const name = path.basename(directory);
+    const stopTokens = [tokenizer.endOfText, ...(manifest.tokens?.end ?? [])];
+    const common = { directory, name, model, tokenizer, stopTokens, fingerprint: await fingerprint(model.variables) };
     if (manifest.fgrams === undefined) return { ...common, [Symbol.asyncDispose]: async () => dispose() };
     const set = await openFgrams(paths.fgrams);
     if (set.hash !== manifest.fgrams) {
@@ -102,6 +115,25 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
     };
   } catch (error) {
     dispose();
+    throw error;
+  }
+}
+
+/** A decoder without f-grams. @throws {DecoderError | InferError} */
+async function openPretrained(device: Device, name: string, contextLength: number | undefined): Promise<Run> {
+  const directory = await modelDirectory(name);
+  const { config, tokenizer: json, endTokens } = await openModelFolder(directory);
+  if (json === undefined) throw new InferError('RUN_MIXED', `${directory} has no tokenizer.json`, 'Add the tokenizer.json of this model.');
+  const tokenizer = Tokenizer.parse(json);
+  const model = allocateModel(device, { decoder: withContext(config, contextLength) });
+  const dispose = async () => model[Symbol.dispose]();
+  try {
+    await loadModelFolder(device, directory, model.dense);
+    const stopTokens = [tokenizer.endOfText, ...endTokens];
+    const found = { directory, name: path.basename(name), model, tokenizer, stopTokens, fingerprint: await fingerprint(model.variables) };
+    return { ...found, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await dispose();
     throw error;
   }
 }

@@ -101,6 +101,23 @@ export function completeBlock({
   return { width, heads, keyValueHeads, headDim, norm, normEps, normAfter, queryKeyNorm, clipQkv, attentionBias, mlp, mlpWidth, mlpBias };
 }
 
+/**
+ * The same model with a shorter context, for its cache and its windows: rotary positions have no table to be cut.
+ * @param wanted default: the model's own, at most 2,048 where positions are rotary
+ * @throws {DecoderError} MODEL_CONFIG: a longer one, or positions are learned
+ */
+export function withContext(config: DecoderConfig, wanted?: number): DecoderConfig {
+  const { contextLength: own, rotary } = config;
+  const contextLength = wanted ?? (rotary === undefined ? own : Math.min(own, 2048));
+  if (contextLength > own || (rotary === undefined && contextLength !== own))
+    throw new DecoderError(
+      'MODEL_CONFIG',
+      `a context of ${contextLength}, but the model has ${own} positions`,
+      'Leave the context length out.',
+    );
+  return { ...config, contextLength };
+}
+
 /** @throws {DecoderError} MODEL_CONFIG, naming the field */
 export function parseDecoderConfig(value: unknown): DecoderConfig {
   const result = decoderConfigSchema.safeParse(value);

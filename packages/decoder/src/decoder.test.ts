@@ -11,6 +11,7 @@ import {
   normal,
   parseDecoderConfig,
   seedFor,
+  withContext,
 } from './index.js';
 import { styles } from './styles.test.support.js';
 
@@ -122,5 +123,14 @@ describe('a configuration', () => {
     expect(() => parseDecoderConfig({ ...sizes, ...wrong })).toThrow(
       expect.objectContaining({ code: 'MODEL_CONFIG', message: expect.stringContaining(`decoder configuration, ${field}`) }),
     );
+  });
+  test('may have a shorter context where positions are rotary', () => {
+    const long = { ...styles.Llama!, contextLength: 100_000 };
+    expect(withContext(long).contextLength).toBe(2048);
+    expect(withContext(long, 4096).contextLength).toBe(4096);
+    expect(withContext(styles.Llama!)).toEqual(styles.Llama);
+    expect(withContext({ ...sizes, contextLength: 100_000 }).contextLength).toBe(100_000);
+    expect(() => withContext(long, 100_001)).toThrow(expect.objectContaining({ code: 'MODEL_CONFIG' }));
+    expect(() => withContext(sizes, 12)).toThrow(expect.objectContaining({ code: 'MODEL_CONFIG' }));
   });
 });

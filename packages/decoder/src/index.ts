@@ -1,6 +1,6 @@
 export { blockShapes, linear, norm, normShapes, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
 export { fingerprint, loadCheckpoint, readCheckpoint, saveCheckpoint, writeCheckpoint } from './checkpoint.js';
-export { type BlockConfig, type DecoderConfig, decoderConfigSchema, parseDecoderConfig } from './config.js';
+export { type BlockConfig, type DecoderConfig, decoderConfigSchema, parseDecoderConfig, withContext } from './config.js';
 export { type Cost, type CostOptions, cacheBytes, countParameters, formatCost, inferenceFlopsPerToken, modelCost } from './cost.js';
 export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';
 export { DecoderError, type DecoderErrorCode } from './errors.js';

@@ -26,6 +26,8 @@ const form = {
     tokenizer: z.string(),
     /** sha256 of the f-gram set; absent for a plain decoder. */
     fgrams: z.string().optional(),
+    /** Of an imported model: what opens a text, and any of what ends one; in other runs one token opens every document. */
+    tokens: z.strictObject({ begin: z.int().optional(), end: z.array(z.int()) }).optional(),
     /** How it is trained. */
     training: z.record(z.string(), z.json()),
   }),

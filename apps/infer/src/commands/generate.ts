@@ -19,6 +19,7 @@ export const generateCommand = defineCommand({
   summary: 'text that goes on from a prompt, rows read from the store',
   examples: [
     'npm run infer -- generate --run runs/quickstart/scone --prompt "The people of the United States"',
+    'scone-infer generate --model HuggingFaceTB/SmolLM2-135M --prompt "The people of"',
     'scone-infer generate --run runs/scone --prompt-file - --temperature 0 --stop "\\n" --json < prompt.txt',
   ],
   config: z.strictObject({
@@ -43,7 +44,7 @@ export const generateCommand = defineCommand({
     const prompt = await promptOf(config);
     using device = await openDevice();
     await using run = await openRun(device, config);
-    const { model, tokenizer, fgrams } = run;
+    const { model, tokenizer, stopTokens, fgrams } = run;
     const tokens = [tokenizer.endOfText, ...tokenizer.encode(prompt)];
     const { contextLength } = model.config.decoder;
     if (tokens.length >= contextLength) {
@@ -54,7 +55,7 @@ export const generateCommand = defineCommand({
       prompt: tokens,
       maxTokens: Math.min(config.maxTokens, contextLength - tokens.length),
       sampling: config,
-      stopTokens: new Set(config.ignoreEos ? [] : [tokenizer.endOfText]),
+      stopTokens: new Set(config.ignoreEos ? [] : stopTokens),
       stopStrings: config.stop,
       alternatives: config.logprobs,
       signal,

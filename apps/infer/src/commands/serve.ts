@@ -2,6 +2,7 @@
 import path from 'node:path';
 import process from 'node:process';
 import { defineCommand } from '@sconelm/cli-kit';
+import { modelDirectory, openModelFolder, withContext } from '@sconelm/decoder';
 import { readRunManifest, runPaths } from '@sconelm/fgram-model';
 import { openStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
@@ -62,16 +63,17 @@ export const serveCommand = defineCommand({
       onError: (error, requestId) => process.stderr.write(`request ${requestId}: ${error instanceof Error ? error.stack : error}\n`),
     });
     const listening = await listen(app, state, config);
-    progress.note(`listening on ${listening.url}, loading ${config.run}`);
+    progress.note(`listening on ${listening.url}, loading ${config.model ?? config.run}`);
     using device = await openDevice();
     await using run = await openRun(device, config);
-    const { model, tokenizer, fingerprint, fgrams } = run;
+    const { model, tokenizer, stopTokens, fingerprint, fgrams } = run;
     using decoder = sessionDecoder(device, model, { slots: config.slots, fgramsOf: fgrams?.forSequence });
-    const id = config.modelName ?? path.basename(run.directory);
+    const id = config.modelName ?? run.name;
     state.model = {
       id,
       created: Math.floor(Date.now() / 1000),
       tokenizer,
+      stopTokens,
       // Without its device the process is of no use: it ends, and whoever watches over it starts it again.
       engine: new Engine(decoder, { ...config, onFailure: (error) => isDeviceError(error) && end(error) }),
       fingerprint,
@@ -93,10 +95,14 @@ function isDeviceError(error: unknown): boolean {
 
 /** Reads manifests only. */
 async function planInputs(config: RunOptions & { readonly slots: number }): Promise<PlanInputs> {
-  const directory = path.resolve(config.run);
-  const manifest = await readRunManifest(directory);
   using device = await openDevice();
   const { maxBufferBytes } = device.info;
+  if (config.model !== undefined) {
+    const { config: decoder } = await openModelFolder(await modelDirectory(config.model));
+    return { ...config, config: { decoder: withContext(decoder, config.contextLength) }, maxBufferBytes, store: undefined };
+  }
+  const directory = path.resolve(config.run);
+  const manifest = await readRunManifest(directory);
   const inputs = { ...config, config: manifest.model, maxBufferBytes };
   if (manifest.fgrams === undefined) return { ...inputs, store: undefined };
   await loadStoreBackends(config);

@@ -52,7 +52,7 @@ export function promptsOf(model: ServedModel, { prompt, add_special_tokens: open
 
 /** The engine's requests, `n` for each prompt. @throws {HttpError} 400 */
 export function requestsOf(
-  { tokenizer }: ServedModel,
+  { tokenizer, stopTokens }: ServedModel,
   prompts: readonly Prompt[],
   parameters: CompletionParameters,
   { owner, signal }: { readonly owner: string; readonly signal: AbortSignal },
@@ -85,7 +85,7 @@ export function requestsOf(
         logitBias: bias,
         seed: seed + i,
       },
-      stopTokens: new Set([...(ignore_eos ? [] : [tokenizer.endOfText]), ...stop_token_ids]),
+      stopTokens: new Set([...(ignore_eos ? [] : stopTokens), ...stop_token_ids]),
       stopStrings: typeof stop === 'string' ? [stop] : stop,
       alternatives: logprobs,
       scoresPrompt: echo && logprobs !== undefined,

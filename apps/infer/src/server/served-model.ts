@@ -10,6 +10,8 @@ export interface ServedModel {
   /** Seconds since 1970. */
   readonly created: number;
   readonly tokenizer: Tokenizer;
+  /** Each of them ends a text. */
+  readonly stopTokens: readonly number[];
   readonly engine: Engine;
   /** A hash of every parameter. */
   readonly fingerprint: string;

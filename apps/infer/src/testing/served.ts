@@ -13,7 +13,7 @@ export function served(options: ServedOptions = {}) {
   const decoder = hashingDecoder({ slots: 4, vocabSize: tokenizer.vocabSize, contextLength: 64, ...options });
   const engine = new Engine(decoder, options);
   const state = new ServerState();
-  state.model = { id: 'tiny', created: 1, tokenizer, engine, fingerprint: 'f' };
+  state.model = { id: 'tiny', created: 1, tokenizer, stopTokens: [tokenizer.endOfText], engine, fingerprint: 'f' };
   const { app, routes } = createApp(state, { version: '1', ...options });
   const ask = async (path: string, init: RequestInit = {}) =>
     app.request(`http://localhost${path}`, { ...init, headers: { host: 'localhost', ...init.headers } });

@@ -3,14 +3,12 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { withArtifactErrors } from '@sconelm/artifact';
 import { defineCommand } from '@sconelm/cli-kit';
-import { exportModelFolder, type StoredDType } from '@sconelm/decoder';
-import { openModel, readRunManifest, runPaths } from '@sconelm/fgram-model';
+import { type ExportOptions, exportModelFolder, type StoredDType } from '@sconelm/decoder';
+import { openModel, type RunManifest, readRunManifest, runPaths } from '@sconelm/fgram-model';
 import { Tokenizer } from '@sconelm/ngram-miner';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { expectAbsent } from '../expect-absent.js';
-
-const importedSchema = z.object({ beginToken: z.int().nullable(), endTokens: z.array(z.int()) });
 
 export const exportCommand = defineCommand({
   name: 'export',
@@ -28,7 +26,7 @@ export const exportCommand = defineCommand({
     expectAbsent(target);
     const directory = path.resolve(config.run);
     const { tokenizer: file } = runPaths(directory);
-    const { training } = await readRunManifest(directory);
+    const manifest = await readRunManifest(directory);
     const tokenizer = await withArtifactErrors(file, () => readFile(file, 'utf8'));
     using device = await openDevice();
     using model = await openModel(device, directory);
@@ -36,7 +34,7 @@ export const exportCommand = defineCommand({
       tokenizer,
       dtype: config.dtype.toUpperCase() as StoredDType,
       maxShardBytes: config.maxShardBytes,
-      ...tokensOf(training, tokenizer),
+      ...tokensOf(manifest, tokenizer),
     });
     if (model.config.fgram !== undefined) progress.note('the f-grams of this run are left out: other tools know the decoder alone');
     output(
@@ -47,9 +45,8 @@ export const exportCommand = defineCommand({
 });
 
 /** Those that the model came with; in our own runs one token opens documents, and so ends them. */
-function tokensOf(training: unknown, tokenizer: string): { readonly beginToken?: number; readonly endTokens: readonly number[] } {
-  const { success, data } = importedSchema.safeParse(training);
-  if (success) return { endTokens: data.endTokens, ...(data.beginToken !== null && { beginToken: data.beginToken }) };
+function tokensOf({ tokens }: RunManifest, tokenizer: string): Pick<ExportOptions, 'beginToken' | 'endTokens'> {
+  if (tokens !== undefined) return { endTokens: tokens.end, ...(tokens.begin !== undefined && { beginToken: tokens.begin }) };
   const { endOfText } = Tokenizer.parse(tokenizer);
   return { beginToken: endOfText, endTokens: [endOfText] };
 }

@@ -2,7 +2,15 @@
 import path from 'node:path';
 import { publishBytes, publishDirectory, sha256 } from '@sconelm/artifact';
 import { defineCommand } from '@sconelm/cli-kit';
-import { countParameters, decoderShapes, loadModelFolder, modelDirectory, openModelFolder, saveCheckpoint } from '@sconelm/decoder';
+import {
+  countParameters,
+  decoderShapes,
+  loadModelFolder,
+  modelDirectory,
+  openModelFolder,
+  saveCheckpoint,
+  withContext,
+} from '@sconelm/decoder';
 import { allocateModel, checkpointFolder, runPaths, writeRunManifest } from '@sconelm/fgram-model';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
@@ -44,8 +52,9 @@ export const importCommand = defineCommand({
     await publishDirectory(directory, async (aside) => {
       await publishBytes(runPaths(aside).tokenizer, tokenizer);
       await saveCheckpoint(path.join(checkpointFolder(aside, 0), 'model.safetensors'), model.variables);
-      const training = { imported: config.model, modelType, beginToken: beginToken ?? null, endTokens: [...endTokens] };
-      await writeRunManifest(aside, { model: { decoder }, tokenizer: sha256(tokenizer), training });
+      const tokens = { end: [...endTokens], ...(beginToken !== undefined && { begin: beginToken }) };
+      const manifest = { model: { decoder }, tokenizer: sha256(tokenizer), tokens, training: { imported: config.model, modelType } };
+      await writeRunManifest(aside, manifest);
     });
     const parameters = countParameters(decoderShapes(decoder));
     output(
@@ -54,19 +63,3 @@ export const importCommand = defineCommand({
     );
   },
 });
-
-/** Rotary positions have no table, so that a shorter context is the same model. @throws {TrainError} TRAIN_OPTION */
-function withContext<Decoder extends { readonly contextLength: number; readonly rotary?: unknown }>(
-  decoder: Decoder,
-  wanted: number | undefined,
-): Decoder {
-  const { contextLength: own, rotary } = decoder;
-  const contextLength = wanted ?? (rotary === undefined ? own : Math.min(own, 2048));
-  if (contextLength > own || (rotary === undefined && contextLength !== own))
-    throw new TrainError(
-      'TRAIN_OPTION',
-      `a context of ${contextLength}, but the model has ${own} positions`,
-      'Leave --context-length out.',
-    );
-  return { ...decoder, contextLength };
-}
