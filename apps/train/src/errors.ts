@@ -5,6 +5,7 @@ export type TrainErrorCode =
   | 'TRAIN_LOSS_NAN'
   | 'TRAIN_LOSS_SPIKE'
   | 'TRAIN_OPTION'
+  | 'TRAIN_PREFLIGHT'
   | 'TRAIN_STATE'
   | 'RUN_DIFFERS'
   | 'STORE_DIFFERS';

@@ -2,6 +2,7 @@
 /** The command line of scone-train. */
 import { readFileSync } from 'node:fs';
 import { runMain } from '@sconelm/cli-kit';
+import { configCommand } from './commands/config.js';
 import { evalCommand } from './commands/eval.js';
 import { experimentCommand } from './commands/experiment.js';
 import { exportCommand } from './commands/export.js';
@@ -30,6 +31,7 @@ await runMain({
     mineCommand,
     fgramsCommand,
     runCommand,
+    configCommand,
     precomputeCommand,
     evalCommand,
     reportCommand,

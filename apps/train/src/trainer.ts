@@ -6,6 +6,7 @@ import { type Device, LossScaler } from '@sconelm/tensor-webgpu';
 import { TrainError } from './errors.js';
 import { type Metrics, MetricsLog } from './run/metrics.js';
 import { trainingFlops } from './run/summary.js';
+import { EventLog } from './run/tensorboard.js';
 import type { TrainingConfig } from './run/training-config.js';
 import { limitsOf } from './training/limits.js';
 import { loadState, saveState, type TrainingState } from './training/state.js';
@@ -59,6 +60,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
   const saved = { variables: model.variables, moments: program.moments };
   const watch = new Watch(training, await loadState(directory, saved));
   await using log = await MetricsLog.open(runPaths(directory).metrics, watch.step);
+  await using events = await EventLog.open(runPaths(directory).events, log.entries, watch.seconds);
   const limits = limitsOf(training, T);
   const started = performance.now() - watch.seconds * 1000;
   const seconds = () => (performance.now() - started) / 1000;
@@ -103,6 +105,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
         ...(heldoutLoss === undefined ? {} : { heldoutLoss }),
       };
       await log.append(line);
+      await events.append(line);
       shown = { ...shown, ...line };
     }
     onProgress?.({ ...shown, ...metrics, share: Math.min(1, at / limits.total) });

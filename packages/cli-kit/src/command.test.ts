@@ -25,7 +25,8 @@ const program = {
         files: z.array(z.string()).optional(),
         fast: z.boolean().optional(),
       }),
-      run: async ({ config, output }) => {
+      run: async ({ config, sources, output }) => {
+        if (config.name === 'sources') output(sources, JSON.stringify(sources));
         if (config.name === 'fail') throw new KnownError('it failed');
         if (config.name === 'bug') throw new Error('a bug');
         output(config, `${config.maxLength} ${config.name}\n`);
@@ -73,6 +74,13 @@ describe('a program', () => {
       delete process.env.TOOL_MAX_LENGTH;
       delete process.env.TOOL_FILES;
     }
+  });
+
+  it('tells where each option was given; a file may name its schema', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'sconelm-cli-')), 'count.json');
+    writeFileSync(file, '{"$schema": "count.schema.json", "maxLength": 6, "fast": true}');
+    const { out } = await run('count', '--config', file, '--set', 'name=sources', '--fast', 'false');
+    expect(out).toContain(JSON.stringify({ maxLength: file, fast: '--fast', name: '--set' }));
   });
 
   it('takes texts that look like numbers, repeated lists, and switches', async () => {

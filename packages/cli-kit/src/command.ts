@@ -7,6 +7,8 @@ import { Progress } from './progress.js';
 
 export interface CommandContext<Config> {
   readonly config: Config;
+  /** Where each option was given; those that are not there have their defaults. */
+  readonly sources: Readonly<Record<string, string>>;
   readonly progress: Progress;
   /** Aborted by the first Ctrl-C; the second kills. */
   readonly signal: AbortSignal;
@@ -101,7 +103,7 @@ export async function runProgram(program: Program, args: readonly string[], io: 
       );
       throw new UsageError(`there is no command '${name}'${near === undefined ? '' : `; did you mean '${near}'?`}`);
     }
-    const { values, json, help } = parseArguments(args.slice(command.name.split(' ').length), command.config, {
+    const { values, sources, json, help } = parseArguments(args.slice(command.name.split(' ').length), command.config, {
       ...(command.positionals === undefined ? {} : { positionals: command.positionals }),
       variables: program.variables,
     });
@@ -117,6 +119,7 @@ export async function runProgram(program: Program, args: readonly string[], io: 
     using progress = new Progress({ write: io.err });
     await command.run({
       config: checkConfig(command.config, values),
+      sources,
       progress,
       signal: abort.signal,
       write: (text) => {

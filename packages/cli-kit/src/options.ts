@@ -8,6 +8,8 @@ import { UsageError } from './errors.js';
 export interface ParsedArguments {
   /** Keys as in the schema, values as written. */
   readonly values: Readonly<Record<string, unknown>>;
+  /** Where each value was given: a file, `--set`, an option's name or place. */
+  readonly sources: Readonly<Record<string, string>>;
   readonly json: boolean;
   readonly help: boolean;
 }
@@ -69,7 +71,9 @@ function readConfig(file: string): Record<string, unknown> {
     throw new UsageError(`--config: ${file}, byte ${problems[0].offset}: ${printParseErrorCode(problems[0].error)}`, 'Correct the file.');
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new UsageError(`--config: ${file} is no JSON object`, 'Correct the file.');
-  return value as Record<string, unknown>;
+  // Editors take the schema from it.
+  const { $schema: _, ...options } = value as Record<string, unknown>;
+  return options;
 }
 
 /** An option's environment variable: `TOOL_MAX_TOKENS` for maxTokens. */
@@ -90,6 +94,7 @@ export function parseArguments(args: readonly string[], schema: z.ZodObject, opt
   const keys = [...forms.keys()];
   const names = new Map(keys.map((key) => [kebab(key), key]));
   const values: Record<string, unknown> = {};
+  const sources: Record<string, string> = {};
   const listed: Record<string, unknown> = {};
   const set = (key: string, value: unknown, where: string) => {
     if (!keys.includes(key)) {
@@ -97,6 +102,7 @@ export function parseArguments(args: readonly string[], schema: z.ZodObject, opt
       throw new UsageError(`${where}: there is no option '${key}'${near === undefined ? '' : `; did you mean '${near}'?`}`);
     }
     values[key] = value;
+    sources[key] = where;
   };
   // A list on the command line starts anew, whatever a file said before.
   const setText = (key: string, text: string, where: string) => {
@@ -104,8 +110,9 @@ export function parseArguments(args: readonly string[], schema: z.ZodObject, opt
     listed[key] = values[key];
   };
   for (const key of variables === undefined ? [] : keys) {
-    const text = environment[variableOf(variables ?? '', key)];
-    if (text !== undefined) values[key] = parseValue(text, forms.get(key)?.type, undefined);
+    const variable = variableOf(variables ?? '', key);
+    const text = environment[variable];
+    if (text !== undefined) set(key, parseValue(text, forms.get(key)?.type, undefined), variable);
   }
   let json = false;
   let help = false;
@@ -137,7 +144,7 @@ export function parseArguments(args: readonly string[], schema: z.ZodObject, opt
       } else setText(names.get(name) ?? name, text, `--${name}`);
     }
   }
-  return { values, json, help };
+  return { values, sources, json, help };
 }
 
 /** @throws {UsageError} naming the option and what is wrong with it */

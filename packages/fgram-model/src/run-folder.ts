@@ -43,6 +43,8 @@ export function runPaths(directory: string) {
     fgrams: path.join(directory, 'fgrams'),
     checkpoints: path.join(directory, 'checkpoints'),
     metrics: path.join(directory, 'metrics.jsonl'),
+    events: path.join(directory, 'events.out.tfevents.scone'),
+    sessions: path.join(directory, 'sessions.jsonl'),
     samples: path.join(directory, 'samples.jsonl'),
     rows: path.join(directory, 'rows'),
     evaluation: path.join(directory, 'evaluation.json'),

@@ -7,15 +7,20 @@ import { openDataset, openFgrams } from '@sconelm/ngram-miner';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { modelOf } from '../run/model-config.js';
+import { measurePeak } from '../run/peak.js';
+import { smoke } from '../run/smoke.js';
 import { trainRun } from '../run/train-run.js';
 import { DEFAULT_TOKENS, modelFields, trainingSchema } from '../run/training-config.js';
 
-const shape = {
+/** What a run is given; `scone-train config` prints it. */
+export const runShape = {
   data: z.string().default('data').describe('a prepared dataset'),
   fgrams: z.string().default('fgrams').describe('its f-grams'),
   directory: z.string().default('runs/scone').describe('the run’s folder'),
   ...modelFields,
   dryRun: z.boolean().default(false).describe('say what the model costs, and train nothing'),
+  smoke: z.boolean().default(false).describe('three steps the whole way, in a folder that is removed'),
+  preflight: z.boolean().default(true).describe('try evaluation, sample, checkpoint and disk before the first step'),
   allowChange: z.boolean().default(false).describe('go on with a run whose training had other options'),
   prompt: z.string().default('The').describe('samples go on from it'),
   ...trainingSchema.shape,
@@ -30,7 +35,7 @@ export const runCommand = defineCommand({
     'scone-train run --config large.json --set learningRate=0.003',
     'scone-train run --preset scone-webtext-128M --fgrams fgrams --dry-run',
   ],
-  config: z.strictObject(shape),
+  config: z.strictObject(runShape),
   run: async ({ config, progress, signal, output }) => {
     const { data: dataDirectory, fgrams, directory } = config;
     const data = await openDataset(dataDirectory);
@@ -49,7 +54,7 @@ export const runCommand = defineCommand({
     }
     using device = await openDevice();
     progress.note(`adapter: ${device.info.description}`);
-    const { model: trained, result } = await trainRun(device, {
+    const options = {
       directory: path.resolve(directory),
       model,
       training: trainingSchema.strip().parse(config),
@@ -57,9 +62,19 @@ export const runCommand = defineCommand({
       label: path.basename(directory),
       allowChange: config.allowChange,
       prompt: config.prompt,
+      preflight: config.preflight,
       progress,
       signal,
-    });
+    };
+    if (config.smoke) {
+      const tried = await smoke(device, options);
+      output(
+        tried,
+        `three steps the whole way: losses ${tried.losses.map((loss) => loss.toFixed(3)).join(', ')}, held out ${tried.heldoutLoss.toFixed(3)}, ${tried.rows} rows; nothing is kept\n`,
+      );
+      return;
+    }
+    const { model: trained, result } = await trainRun(device, { ...options, peak: await measurePeak(device) });
     trained[Symbol.dispose]();
     const last = result.metrics.at(-1);
     if (last === undefined) throw new Error('unreachable: a finished run has metrics');

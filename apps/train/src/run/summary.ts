@@ -1,6 +1,6 @@
 /** What is measured of a run: quality on held-out text, what inference and training cost, a sample. */
-import { countParameters, decoderShapes, inferenceFlopsPerToken } from '@sconelm/decoder';
-import type { Evaluation, ModelConfig } from '@sconelm/fgram-model';
+import { countParameters, decoderShapes, inferenceFlopsPerToken, modelCost } from '@sconelm/decoder';
+import { type Evaluation, fgramShapes, type ModelConfig } from '@sconelm/fgram-model';
 import { z } from 'zod';
 
 const modelSummaryFields = {
@@ -44,8 +44,10 @@ export interface Measured {
 }
 
 /** Forward FLOPs of one node of the f-gram model; multiply-adds count twice. */
-function flopsPerNode({ fgram }: ModelConfig): number {
-  return fgram === undefined ? 0 : (fgram.layers * 24 + (fgram.combine === 'gated' ? 2 : 0)) * fgram.width ** 2;
+function flopsPerNode({ decoder, fgram }: ModelConfig): number {
+  if (fgram === undefined) return 0;
+  const cost = modelCost({ decoder, fgram: { shapes: fgramShapes(fgram, decoder.vocabSize), nodesPerToken: 1 } });
+  return cost.trainingFlopsPerToken / 3 - cost.inferenceFlopsPerToken;
 }
 
 /** A backward pass counts as two forward passes. @param spent training tokens, and forest nodes computed for them */

@@ -1,12 +1,16 @@
 /** From options to a trained run: the folder, the windows, the training, with progress, held-out losses and samples on the way. */
 import { appendFile } from 'node:fs/promises';
+import os from 'node:os';
+import process from 'node:process';
 import { withArtifactErrors } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
 import { createModel, evaluate, type Model, type ModelConfig, runPaths } from '@sconelm/fgram-model';
 import { matchInThreads } from '@sconelm/ngram-miner';
 import type { Device } from '@sconelm/tensor-webgpu';
+import { TrainError } from '../errors.js';
 import { type TrainResult, trainModel } from '../trainer.js';
 import { Windows } from '../windows.js';
+import { preflight } from './preflight.js';
 import { writeSample } from './sample.js';
 import { type RunInputs, startRun } from './start-run.js';
 import type { TrainingConfig } from './training-config.js';
@@ -22,6 +26,10 @@ export interface TrainRunOptions {
   readonly allowChange?: boolean;
   /** Samples go on from it. */
   readonly prompt?: string;
+  /** Whether everything that comes later is tried before the first step. */
+  readonly preflight?: boolean;
+  /** What the adapter's matrix products reach, FLOP/s: progress tells the share that training reaches. */
+  readonly peak?: number;
   readonly progress: Progress;
   readonly signal?: AbortSignal;
 }
@@ -35,15 +43,46 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
   for (const change of changes) progress.note(`changed: ${change}`);
   const windows = await windowsOf(options);
   progress.note(`${isResumed ? 'going on with' : 'training'} ${label}: ${training.batch * config.decoder.contextLength} tokens per step`);
+  await appendLine(runPaths(directory).sessions, {
+    ...{ date: new Date().toISOString(), command: process.argv.slice(2).join(' '), adapter: device.info.description },
+    ...{ node: process.version, cpu: os.cpus()[0]?.model, cores: os.cpus().length, changes },
+  });
   const model = createModel(device, config, { seed: training.seed, scale: training.initScale });
   try {
+    const evaluating = await heldoutLoss(device, model, options);
+    if (options.preflight === true && !isResumed) {
+      const tried = await preflight(model, {
+        directory,
+        checkpoints: training.keep + 1,
+        ...(evaluating === undefined ? {} : { evaluate: evaluating }),
+        sample: () => sampleText(device, model, options),
+      });
+      progress.note(
+        `tried: ${tried.heldoutLoss === undefined ? '' : `held-out loss ${tried.heldoutLoss.toFixed(3)}, `}a sample, a checkpoint of ${(tried.checkpointBytes / 1e6).toFixed(1)} MB read back; ${(tried.freeBytes / 1e9).toFixed(1)} GB are free`,
+      );
+    }
+    const begun = { at: performance.now(), flops: NaN };
     const result = await trainModel(device, model, windows, {
       training,
       directory,
       ...(signal === undefined ? {} : { signal }),
-      ...(training.evaluateEvery === 0 ? {} : { evaluate: await heldoutLoss(device, model, options) }),
+      ...(training.evaluateEvery === 0 || evaluating === undefined ? {} : { evaluate: evaluating }),
       ...(training.sampleEvery === 0 ? {} : { sample: (step: number) => appendSample(device, model, options, step) }),
-      onProgress: ({ tokens: done, share, loss, rate, gradientNorm, heldoutLoss: heldout, nodes, gain, tokenDeviation, skipped }) => {
+      onProgress: ({
+        tokens: done,
+        share,
+        loss,
+        rate,
+        gradientNorm,
+        heldoutLoss: heldout,
+        nodes,
+        gain,
+        tokenDeviation,
+        skipped,
+        flops,
+      }) => {
+        if (Number.isNaN(begun.flops)) Object.assign(begun, { at: performance.now(), flops });
+        const speed = (1000 * (flops - begun.flops)) / (performance.now() - begun.at);
         const detail = [
           `loss ${loss.toFixed(3)}`,
           ...(heldout === undefined ? [] : [`held out ${heldout.toFixed(3)}`]),
@@ -52,6 +91,11 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
           ...(nodes > 0 ? [`${(nodes / done).toFixed(2)} forest nodes per token`] : []),
           ...(gain === undefined ? [] : [`gain ${gain.toFixed(2)}`]),
           ...(tokenDeviation === undefined ? [] : [`T’s deviation ${tokenDeviation.toFixed(2)}`]),
+          ...(speed > 0
+            ? [
+                `${(speed / 1e9).toFixed(1)} GFLOP/s${options.peak === undefined ? '' : ` (${Math.round((100 * speed) / options.peak)}% of products’ peak)`}`,
+              ]
+            : []),
           ...(skipped === 0 ? [] : [`${skipped} steps left out`]),
         ];
         progress.update(label, { done, total: Math.max(done, Math.round(done / share)), unit: 'tokens', detail: detail.join(', ') });
@@ -79,10 +123,16 @@ async function windowsOf({ model: { decoder, fgram }, training, inputs: { data, 
   });
 }
 
-/** The first `evaluateTokens` held-out tokens, f-grams through the f-gram model. */
-async function heldoutLoss(device: Device, model: Model, options: TrainRunOptions): Promise<() => Promise<number>> {
+/** Of the first `evaluateTokens` held-out tokens, f-grams through the f-gram model; undefined where they are fewer than a window. @throws {TrainError} TRAIN_DATA_SHORT: it is asked for */
+async function heldoutLoss(device: Device, model: Model, options: TrainRunOptions): Promise<(() => Promise<number>) | undefined> {
   const { training, inputs, signal } = options;
   const tokens = (await inputs.data.heldout.load()).subarray(0, training.evaluateTokens + 1);
+  const T = model.config.decoder.contextLength;
+  if (tokens.length <= T) {
+    if (training.evaluateEvery === 0) return undefined;
+    const what = `the held-out text has ${tokens.length} tokens, fewer than one window of ${T} and its targets`;
+    throw new TrainError('TRAIN_DATA_SHORT', what, 'Prepare more held-out text, or leave out --evaluate-every.');
+  }
   return async () => {
     const matched =
       inputs.fgrams === undefined ? {} : { matcher: inputs.fgrams.set.matcher(inputs.data.tokenizer.endOfText), rows: 'model' as const };
@@ -92,14 +142,21 @@ async function heldoutLoss(device: Device, model: Model, options: TrainRunOption
 
 /** samples.jsonl: {step, text} a line. */
 async function appendSample(device: Device, model: Model, options: TrainRunOptions, step: number): Promise<void> {
-  const { directory, training, inputs, prompt = 'The', progress, signal } = options;
+  const text = await sampleText(device, model, options);
+  options.progress.note(`step ${step}: ${text}`);
+  await appendLine(runPaths(options.directory).samples, { step, text });
+}
+
+async function sampleText(device: Device, model: Model, options: TrainRunOptions): Promise<string> {
+  const { training, inputs, prompt = 'The', signal } = options;
   const { tokens } = await writeSample(device, {
     ...{ model, tokenizer: inputs.data.tokenizer, prompt, seed: training.seed },
     ...(inputs.fgrams === undefined ? {} : { fgrams: { set: inputs.fgrams.set } }),
     ...(signal === undefined ? {} : { signal }),
   });
-  const text = tokens.map((token) => token.text).join('');
-  progress.note(`step ${step}: ${text}`);
-  const file = runPaths(directory).samples;
-  await withArtifactErrors(file, () => appendFile(file, `${JSON.stringify({ step, text })}\n`));
+  return tokens.map((token) => token.text).join('');
+}
+
+async function appendLine(file: string, value: unknown): Promise<void> {
+  await withArtifactErrors(file, () => appendFile(file, `${JSON.stringify(value)}\n`));
 }

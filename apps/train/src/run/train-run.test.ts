@@ -1,0 +1,117 @@
+/** A run from options on small text: tried before its first step, changed only when asked to, its whole way in three steps. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Progress } from '@sconelm/cli-kit';
+import { createModel, listCheckpoints, runPaths } from '@sconelm/fgram-model';
+import { type Dataset, type FgramSet, mine, openDataset, prepareDataset } from '@sconelm/ngram-miner';
+import { type Device, openDevice } from '@sconelm/tensor-webgpu';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { modelOf } from './model-config.js';
+import { preflight } from './preflight.js';
+import { smoke } from './smoke.js';
+import { type TrainRunOptions, trainRun } from './train-run.js';
+import { modelFields, trainingSchema } from './training-config.js';
+
+let folder: string;
+let device: Device;
+let data: Dataset;
+let set: FgramSet;
+const notes: string[] = [];
+const progress = new Progress({ write: (line) => notes.push(line), terminal: false });
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'sconelm-run-'));
+  const words = ['the', 'people', 'of', 'these', 'states', 'and', 'their', 'union'];
+  const text = Array.from({ length: 4000 }, (_, i) => words[Math.floor(Math.abs(Math.sin(i * i)) * words.length)]).join(' ');
+  const [train, heldout] = ['train', 'heldout'].map((name) => path.join(folder, `${name}.txt`));
+  await writeFile(train, text);
+  await writeFile(heldout, text.split(' ').slice(0, 500).reverse().join(' '));
+  await prepareDataset({ directory: path.join(folder, 'data'), train: [train], heldout: [heldout], tokenizer: { vocabSize: 300 } });
+  data = await openDataset(path.join(folder, 'data'));
+  set = await mine(data.train.corpus, { directory: path.join(folder, 'fgrams'), maxLength: 3, minCount: 5, maxFgrams: 50 });
+  device = await openDevice();
+});
+afterAll(async () => {
+  device[Symbol.dispose]();
+  progress[Symbol.dispose]();
+  await rm(folder, { recursive: true });
+});
+
+function optionsOf(name: string, training: z.input<typeof trainingSchema> = {}): TrainRunOptions {
+  const defaults = Object.fromEntries(Object.entries(modelFields).map(([key, field]) => [key, field.parse(undefined)]));
+  return {
+    directory: path.join(folder, name),
+    model: modelOf({ ...defaults, width: 16, contextLength: 32, layers: 1, fgramLayers: 1 } as Parameters<typeof modelOf>[0], 300, set),
+    training: trainingSchema.parse({ tokens: 640, batch: 2, ...training }),
+    inputs: { data, dataDirectory: path.join(folder, 'data'), fgrams: { set, directory: path.join(folder, 'fgrams') } },
+    ...{ label: name, progress, preflight: true },
+  };
+}
+
+const train = async (options: TrainRunOptions) => {
+  const { model, result } = await trainRun(device, options);
+  model[Symbol.dispose]();
+  return result;
+};
+
+describe('a run', () => {
+  it('is tried before its first step, and keeps what it was and wrote', async () => {
+    const options = optionsOf('first', { evaluateEvery: 5, sampleEvery: 5 });
+    const { metrics } = await train(options);
+    expect(notes.join('')).toMatch(/tried: held-out loss \d\.\d+, a sample, a checkpoint of \d\.\d MB read back; [\d.]+ GB are free/);
+    expect(metrics.map(({ step, heldoutLoss }) => [step, heldoutLoss !== undefined])).toEqual([
+      [5, true],
+      [10, true],
+    ]);
+    const paths = runPaths(options.directory);
+    const lines = async (file: string) =>
+      (await readFile(file, 'utf8'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+    expect((await lines(paths.samples)).map(({ step }) => step)).toEqual([5, 10]);
+    expect((await lines(paths.sessions))[0].adapter).toBe(device.info.description);
+    expect(existsSync(paths.events)).toBe(true);
+    expect(existsSync(path.join(options.directory, 'preflight'))).toBe(false);
+  });
+
+  it('goes on with other options only where that is asked for, and says which', async () => {
+    await train(optionsOf('changed'));
+    const other = optionsOf('changed', { tokens: 1280, learningRate: 1e-3 });
+    await expect(train(other)).rejects.toMatchObject({
+      code: 'RUN_DIFFERS',
+      message: expect.stringContaining('training.tokens 640, not 1280; training.learningRate 0.006, not 0.001'),
+    });
+    notes.length = 0;
+    const { metrics } = await train({ ...other, allowChange: true });
+    expect(notes.join('')).toContain('changed: training.learningRate 0.006, not 0.001');
+    expect(metrics.at(-1)?.step).toBe(20);
+    const wider = { ...other, allowChange: true, model: { decoder: { ...other.model.decoder, width: 32 } } };
+    await expect(train(wider)).rejects.toMatchObject({
+      code: 'RUN_DIFFERS',
+      message: expect.stringContaining('model.decoder.width 16, not 32'),
+    });
+  });
+
+  it('goes its whole way in three steps and leaves nothing', async () => {
+    const options = optionsOf('smoked', { flops: 1e20 });
+    const { losses, heldoutLoss, rows } = await smoke(device, options);
+    expect([losses.length, rows]).toEqual([3, set.size]);
+    expect(heldoutLoss).toBeGreaterThan(1);
+    expect(existsSync(options.directory)).toBe(false);
+    expect(existsSync(`${options.directory}.smoke`)).toBe(false);
+  });
+
+  it('is not begun where checkpoints would not fit, or the loss is no number', async () => {
+    using model = createModel(device, optionsOf('none').model, { seed: 1 });
+    const trying = { directory: folder, sample: async () => '' };
+    await expect(preflight(model, { ...trying, checkpoints: 1e9 })).rejects.toMatchObject({
+      code: 'TRAIN_PREFLIGHT',
+      message: /checkpoints take/,
+    });
+    await expect(preflight(model, { ...trying, checkpoints: 1, evaluate: async () => NaN })).rejects.toThrow(/held-out loss is NaN/);
+    expect(await listCheckpoints(folder)).toEqual([]);
+  });
+});
