@@ -15,6 +15,9 @@ import { Pace } from './pace.js';
 /** More in flight than UV_THREADPOOL_SIZE only wait in a queue; 16 fills a pool that has been widened. */
 const readsInFlight = 16;
 
+/** Rows that are read so before the page cache is tried again. */
+const partRows = 256;
+
 export function openFileReader(location: string): Promise<RowReader> {
   const layout = layoutOf(location);
   return withStoreErrors(layout.directory, async () => {
@@ -62,10 +65,17 @@ class FileReader implements RowReader {
   }
 
   readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): void | Promise<void> {
+    const start = this.#readWhileFast(ids, 0, into);
+    if (start < ids.length) return this.#readOn(ids, start, into, signal);
+  }
+
+  /** One synchronous read after the other from row `start` on. @returns where reads turned slow, or the end */
+  #readWhileFast(ids: Uint32Array, start: number, into: Uint8Array): number {
     const { rowBytes } = this.manifest;
-    for (let start = 0; start < ids.length; ) {
-      const { file, position, bytes, count, first } = this.#runAt(ids, start);
-      const at = start * rowBytes;
+    let next = start;
+    while (next < ids.length) {
+      const { file, position, bytes, count, first } = this.#runAt(ids, next);
+      const at = next * rowBytes;
       try {
         for (let done = 0; done < bytes; ) {
           const isSample = this.#pace.isSample();
@@ -78,8 +88,20 @@ class FileReader implements RowReader {
       } catch (error) {
         throw asStoreError(error, file.path);
       }
-      start += count;
-      if (this.#pace.isSlow && start < ids.length) return this.#readAtOnce(ids.subarray(start), into.subarray(start * rowBytes), signal);
+      next += count;
+      if (this.#pace.isSlow) break;
+    }
+    return next;
+  }
+
+  /** Part by part with many reads in flight; between the parts one read finds out whether the page cache answers again. */
+  async #readOn(ids: Uint32Array, start: number, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    const { rowBytes } = this.manifest;
+    for (let next = start; next < ids.length; ) {
+      const end = Math.min(next + partRows, ids.length);
+      await this.#readAtOnce(ids.subarray(next, end), into.subarray(next * rowBytes, end * rowBytes), signal);
+      signal?.throwIfAborted();
+      next = this.#readWhileFast(ids, end, into);
     }
   }
 

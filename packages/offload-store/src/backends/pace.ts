@@ -1,26 +1,31 @@
 /**
- * Whether reads come from the page cache (about 1 µs) or from the disk (50 µs and more). One read in eight is timed; a slow one
- * switches the rest of a batch to many reads in flight, and the first read of every call finds out when the cache is warm again.
+ * Whether reads come from the page cache (about 1 µs) or from the disk (50 µs and more). One read in eight is timed, and those after a slow one. Two
+ * slow ones in a row mean the disk: one alone may be the scheduler's doing. A fast one means the page cache again.
  */
-
 const slowUs = 12;
 const bytesPerUs = 2048; // what copying alone may take: half of a slow machine's memory bandwidth
 const sampleEvery = 8;
 
 export class Pace {
   isSlow = false;
+  #wasSlow = false;
   #untimed = 0;
+  /** How many of the next reads are timed. */
+  #watched = 0;
 
   /** Whether the next read is to be timed. */
   isSample(): boolean {
     this.#untimed += 1;
-    if (!this.isSlow && this.#untimed < sampleEvery) return false;
+    if (this.#watched === 0 && this.#untimed < sampleEvery) return false;
     this.#untimed = 0;
     return true;
   }
 
   /** A synchronous read of `bytes` ends that started at `started` of `performance.now()`. */
   take(bytes: number, started: number): void {
-    this.isSlow = (performance.now() - started) * 1000 > slowUs + bytes / bytesPerUs;
+    const isSlow = (performance.now() - started) * 1000 > slowUs + bytes / bytesPerUs;
+    this.isSlow = isSlow && this.#wasSlow;
+    this.#wasSlow = isSlow;
+    this.#watched = isSlow ? sampleEvery : Math.max(0, this.#watched - 1);
   }
 }
