@@ -134,10 +134,11 @@ describe('a text of one’s own', () => {
     expect(again).toMatchObject({ code: 0, fallbackRows: 0, loss: whole.loss, err: expect.stringContaining('computed again') });
     expect(again.recomputedRows).toBeGreaterThan(0);
     const generate = ['generate', '--run', 'runs/scone', '--prompt', story(1), '--max-tokens', '5'];
-    const [text, recomputed] = [
-      await command('infer', generate),
-      await command('infer', [...generate, ...holes, '--damaged-rows', 'recompute']),
-    ];
+    // The whole rows, through a backend that the command does not know.
+    writeFileSync(at('alias.mjs'), "export const alias = { scheme: 'alias', openReader: (location, open) => open('file:' + location) };\n");
+    const text = await command('infer', [...generate, '--store', 'alias:runs/scone/rows', '--backend', 'alias.mjs']);
+    expect(text).toMatchObject({ code: 0 });
+    const recomputed = await command('infer', [...generate, ...holes, '--damaged-rows', 'recompute']);
     expect(recomputed).toMatchObject({ code: 0, out: text.out, err: expect.stringContaining('computed again') });
   });
 

@@ -1,10 +1,11 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from '@sconelm/artifact';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { backendCases } from './conformance/index.js';
-import { createStore, openStore } from './index.js';
+import { createStore, formatStoreManifest, openStore } from './index.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sconelm-store-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -197,3 +198,40 @@ it('a block is checked when one of its rows is first read, and only then', async
   await store.read(Uint32Array.of(6), into);
   expect([...into.subarray(0, 4)]).toEqual([...rowOf(6, 4)]);
 });
+
+it.skipIf(process.platform !== 'linux')(
+  'opening reads the same at any size: a thousand rows, or a billion of 1 KiB (Linux: it asks /proc)',
+  async () => {
+    /** A store of zeros, of which the file system keeps nothing. */
+    const make = (rows: number) => {
+      const url = urls.file();
+      const directory = url.slice('file:'.length);
+      const form = { rows, width: 256, dtype: 'f32' as const, blockRows: 1024, shardRows: 2 ** 24, binding };
+      const blocks = Math.ceil(rows / form.blockRows);
+      const pages = Array.from({ length: Math.ceil(blocks / 2 ** 14) }, (_, page) =>
+        crc32(new Uint8Array(4 * Math.min(2 ** 14, blocks - page * 2 ** 14))),
+      );
+      mkdirSync(directory);
+      const manifest = { ...form, rowBytes: 1024, checksums: pages, fingerprint: '' };
+      writeFileSync(join(directory, 'manifest.json'), formatStoreManifest(url, manifest));
+      const sparse = (name: string, bytes: number) => {
+        writeFileSync(join(directory, name), '');
+        truncateSync(join(directory, name), bytes);
+      };
+      sparse('checksums.bin', blocks * 4);
+      for (let first = 0; first < rows; first += form.shardRows)
+        sparse(`rows-${String(first / form.shardRows).padStart(5, '0')}.bin`, Math.min(form.shardRows, rows - first) * 1024);
+      return url;
+    };
+    const bytesRead = () => Number(/^rchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]);
+    for (const rows of [1000, 2 ** 30]) {
+      const url = make(rows);
+      const before = bytesRead();
+      await using store = await openStore(url, { expect: binding });
+      expect(bytesRead() - before).toBeLessThan(2 ** 20 / 10);
+      const into = new Float32Array(256).fill(7);
+      await store.read(Uint32Array.of(rows - 1), into);
+      expect(into).toEqual(new Float32Array(256));
+    }
+  },
+);
