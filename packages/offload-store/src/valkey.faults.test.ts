@@ -7,6 +7,7 @@ import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { times } from '../../../tools/faults/index.mjs';
 import { NO_SERVER, SERVER, type Server, startCluster, startServer } from '../../../tools/valkey/servers.mjs';
 import { valkeyServersBackend } from './backends/valkey.js';
 import { createStore, openStore, type RowStore, registerBackend } from './index.js';
@@ -129,24 +130,26 @@ describe.skipIf(SERVER === undefined)(SERVER === undefined ? `skipped: ${NO_SERV
       const url = freshUrl();
       await publish(url, 1);
       await using store = await openStore(url);
-      const stop = new AbortController();
-      const loading = readUnderLoad(store, 1, stop.signal);
-      await sleep(200);
-      const struck = await primary();
-      await strike(struck);
-      await sleep(2500);
-      await mend(struck);
-      await sleep(500);
-      stop.abort();
-      const load = await loading;
-      expect(load.problems).toEqual([]);
-      expect(load.good).toBeGreaterThan(20);
-      expect(load.failed).toBe(0);
-      expect(load.longestMs).toBeLessThan(deadlineMs + 1000);
-      const into = new Float32Array(rows * width);
-      await store.read(all, into);
-      expect(isRight(into, all, 1)).toBe(true);
-      await whole();
+      for (let strikes = times(1, 20); strikes > 0; strikes -= 1) {
+        const stop = new AbortController();
+        const loading = readUnderLoad(store, 1, stop.signal);
+        await sleep(200);
+        const struck = await primary();
+        await strike(struck);
+        await sleep(2500);
+        await mend(struck);
+        await sleep(500);
+        stop.abort();
+        const load = await loading;
+        expect(load.problems).toEqual([]);
+        expect(load.good).toBeGreaterThan(20);
+        expect(load.failed).toBe(0);
+        expect(load.longestMs).toBeLessThan(deadlineMs + 1000);
+        const into = new Float32Array(rows * width);
+        await store.read(all, into);
+        expect(isRight(into, all, 1)).toBe(true);
+        await whole();
+      }
       await publish(url, 2); // writers find their way too
       await using again = await openStore(url);
       await again.read(all, into);
@@ -353,7 +356,7 @@ describe.skipIf(SERVER === undefined)(SERVER === undefined ? `skipped: ${NO_SERV
           expect(performance.now() - started).toBeLessThan(4000);
         },
       ),
-      { numRuns: 120 },
+      { numRuns: times(120, 5000) },
     );
     expect(seen.good).toBeGreaterThan(0);
   });
