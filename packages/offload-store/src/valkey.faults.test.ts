@@ -130,6 +130,7 @@ describe.skipIf(SERVER === undefined)(SERVER === undefined ? `skipped: ${NO_SERV
       const url = freshUrl();
       await publish(url, 1);
       await using store = await openStore(url);
+      const into = new Float32Array(rows * width);
       for (let strikes = times(1, 20); strikes > 0; strikes -= 1) {
         const stop = new AbortController();
         const loading = readUnderLoad(store, 1, stop.signal);
@@ -145,7 +146,6 @@ describe.skipIf(SERVER === undefined)(SERVER === undefined ? `skipped: ${NO_SERV
         expect(load.good).toBeGreaterThan(20);
         expect(load.failed).toBe(0);
         expect(load.longestMs).toBeLessThan(deadlineMs + 1000);
-        const into = new Float32Array(rows * width);
         await store.read(all, into);
         expect(isRight(into, all, 1)).toBe(true);
         await whole();

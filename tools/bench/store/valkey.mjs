@@ -1,7 +1,8 @@
 /**
  * Rows in a six-node Valkey cluster on loopback: our backend against client packages that ask for the same keys; and a read that is under way
- * while something is computed, from a server that is two milliseconds away.
+ * while something is computed, from a server that is a millisecond away.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { openStore } from '@sconelm/offload-store';
 import { NO_SERVER, SERVER, startCluster, startServer } from '../../valkey/servers.mjs';
@@ -14,11 +15,11 @@ const FORM = { rowBytes: 1024, rows: 100_000 };
 const WIDTH = FORM.rowBytes / 4;
 const BATCHES = [1, 16, 256, 4096];
 const ROUND_MS = 150;
-const PREFETCH = 'read-remote-2ms-256-row1024';
+const PREFETCH = 'read-remote-1ms-16-row1024';
 /** Of the work that the next rows are read behind. */
 const COMPUTE_MS = 3;
-/** Timers have whole milliseconds: one each way. */
-const LATE_MS = 2;
+const REMOTE_BATCH = 16;
+const LATE_MS = 1;
 
 const READS = BATCHES.map((batch) => ({ name: `read-cluster-uniform-${batch}-row${FORM.rowBytes}`, batch }));
 export const CASES = [...READS.map(({ name }) => name), PREFETCH];
@@ -107,16 +108,17 @@ function row(name, engine, us, isRight, say) {
   return { case: name, engine, median: us, unit: 'us/row', ...(isRight ? {} : { disagrees: true, note: 'not the rows asked for' }) };
 }
 
-/** A thread of its own through which a server is `lateMs` away, there and back. */
+/** A thread of its own through which a server's answers come `lateMs` later. */
 const LATE = `
   const { createServer, connect } = require('node:net');
   const { parentPort, workerData: { port, lateMs } } = require('node:worker_threads');
   const server = createServer((near) => {
     const far = connect(port, '127.0.0.1');
-    for (const [from, to] of [[near, far], [far, near]]) {
-      from.on('data', (data) => setTimeout(() => to.write(data), lateMs / 2));
-      from.on('error', () => to.destroy());
-      from.on('close', () => to.destroy());
+    near.pipe(far);
+    far.on('data', (data) => setTimeout(() => near.write(data), lateMs));
+    for (const socket of [near, far]) {
+      socket.on('error', () => {});
+      socket.on('close', () => [near, far].forEach((one) => one.destroy()));
     }
   }).listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));`;
 
@@ -130,14 +132,13 @@ async function measurePrefetch(engines, rounds, say) {
     const store = await openStore(`valkey://127.0.0.1:${port}/bench`);
     const steps = 30;
     const next = distribution('uniform', FORM.rows, uniform(1));
-    const ids = Array.from({ length: steps + 1 }, () => Uint32Array.from({ length: 256 }, next));
-    const into = [new Float32Array(256 * WIDTH), new Float32Array(256 * WIDTH)];
+    const ids = Array.from({ length: steps + 1 }, () => Uint32Array.from({ length: REMOTE_BATCH }, next));
+    const into = [new Float32Array(REMOTE_BATCH * WIDTH), new Float32Array(REMOTE_BATCH * WIDTH)];
     let isRight = true;
-    /** Keeps this thread busy, as decoding on a processor does. @param {number} step */
-    const compute = (step) => {
-      const until = performance.now() + COMPUTE_MS;
-      isRight &&= ids[step][255] === into[step % 2][255 * WIDTH];
-      while (performance.now() < until);
+    /** Waits as for an accelerator that decodes. @param {number} step */
+    const compute = async (step) => {
+      isRight &&= ids[step][0] === into[step % 2][0];
+      await sleep(COMPUTE_MS);
     };
     /** @type {Record<string, () => Promise<void>>} */
     const ways = {
@@ -146,18 +147,18 @@ async function measurePrefetch(engines, rounds, say) {
         for (let step = 0; step < steps; step++) {
           await reading;
           reading = store.read(ids[step + 1], into[(step + 1) % 2]);
-          compute(step);
+          await compute(step);
         }
         await reading;
       },
       async 'no-prefetch'() {
         for (let step = 0; step < steps; step++) {
           await store.read(ids[step], into[step % 2]);
-          compute(step);
+          await compute(step);
         }
       },
       async 'compute-alone'() {
-        for (let step = 0; step < steps; step++) for (const until = performance.now() + COMPUTE_MS; performance.now() < until; );
+        for (let step = 0; step < steps; step++) await sleep(COMPUTE_MS);
       },
     };
     /** @type {Record<string, number[]>} */
@@ -167,7 +168,7 @@ async function measurePrefetch(engines, rounds, say) {
         const started = performance.now();
         await way();
         if (round === 0) us[name] = [];
-        else us[name].push(((performance.now() - started) * 1000) / (steps * 256));
+        else us[name].push(((performance.now() - started) * 1000) / (steps * REMOTE_BATCH));
       }
     }
     await store.close();
