@@ -55,27 +55,44 @@ function widthsOf(kind: string, config: DecoderConfig): number[] {
 
 /** Writes a stored tensor into its parameter. @param into [rows · columns] */
 export function placePart(from: Float32Array, into: Float32Array, { rows, columns, transposed }: PlannedParameter, part: Part): void {
-  copyBlocks(rows, part.columns, (row, column) => {
-    into[row * columns + part.column + column] = from[transposed ? column * rows + row : row * part.columns + column];
-  });
+  const target = { data: into, at: part.column, stride: columns };
+  if (transposed) transpose({ data: from, at: 0, stride: rows }, target, rows, part.columns);
+  else copyRows({ data: from, at: 0, stride: part.columns }, target, rows, part.columns);
 }
 
 /** The stored form of a part of a parameter. */
 export function takePart(from: Float32Array, { rows, columns, transposed }: PlannedParameter, part: Part): Float32Array<ArrayBuffer> {
   const into = new Float32Array(rows * part.columns);
-  copyBlocks(rows, part.columns, (row, column) => {
-    into[transposed ? column * rows + row : row * part.columns + column] = from[row * columns + part.column + column];
-  });
+  const source = { data: from, at: part.column, stride: columns };
+  if (transposed) transpose(source, { data: into, at: 0, stride: rows }, part.columns, rows);
+  else copyRows(source, { data: into, at: 0, stride: part.columns }, rows, part.columns);
   return into;
 }
 
-/** In squares, so that rows and columns both stay in the cache. */
-function copyBlocks(rows: number, columns: number, copy: (row: number, column: number) => void): void {
-  const side = 64;
+/** A matrix within others' elements: the first one, and how far rows are apart. */
+interface Window {
+  readonly data: Float32Array;
+  readonly at: number;
+  readonly stride: number;
+}
+
+function copyRows(from: Window, into: Window, rows: number, columns: number): void {
+  for (let row = 0; row < rows; row++) {
+    const start = from.at + row * from.stride;
+    into.data.set(from.data.subarray(start, start + columns), into.at + row * into.stride);
+  }
+}
+
+/** into [rows, columns], from [columns, rows]. In squares, so that the rows of both stay in the cache. */
+function transpose(from: Window, into: Window, rows: number, columns: number): void {
+  const side = 32;
   for (let top = 0; top < rows; top += side) {
     for (let left = 0; left < columns; left += side) {
       const [bottom, right] = [Math.min(rows, top + side), Math.min(columns, left + side)];
-      for (let row = top; row < bottom; row++) for (let column = left; column < right; column++) copy(row, column);
+      for (let row = top; row < bottom; row++) {
+        const [source, target] = [from.at + row, into.at + row * into.stride];
+        for (let column = left; column < right; column++) into.data[target + column] = from.data[source + column * from.stride];
+      }
     }
   }
 }
