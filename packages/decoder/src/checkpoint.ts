@@ -1,22 +1,28 @@
-/** Variables to and from safetensors files, written aside and renamed. */
-import { readFile } from 'node:fs/promises';
+/** Variables to and from safetensors files, written aside and renamed; the host holds a tensor or a few at a time. */
 import { crc32 } from 'node:zlib';
-import { publishBytes, sha256, withArtifactErrors } from '@sconelm/artifact';
-import type { Variable } from '@sconelm/tensor-webgpu';
+import { publishFile, sha256 } from '@sconelm/artifact';
+import type { Shape, Variable } from '@sconelm/tensor-webgpu';
 import { DecoderError } from './errors.js';
-import { encodeSafetensors, type NamedTensor, parseSafetensors, type StoredDType } from './safetensors.js';
+import { encodeElements, encodeHeader, type NamedTensor, type StoredDType } from './safetensors.js';
+import { SafetensorsFile } from './safetensors-file.js';
+
+interface CheckpointOptions {
+  readonly dtype?: StoredDType;
+}
 
 /** Reads every variable from the device and publishes them as one file, rounded to `dtype`. @throws {ArtifactError} */
 export async function saveCheckpoint(
   path: string,
   variables: Iterable<Variable>,
   metadata: Readonly<Record<string, string>> = {},
-  options: { readonly dtype?: StoredDType } = {},
+  options: CheckpointOptions = {},
 ): Promise<void> {
-  const tensors = new Map<string, NamedTensor>();
-  for (const variable of variables)
-    tensors.set(variable.name, { shape: variable.shape, data: (await variable.read()) as Float32Array<ArrayBuffer> });
-  await writeCheckpoint(path, tensors, metadata, options);
+  const tensors = Array.from(variables, (variable) => ({
+    name: variable.name,
+    shape: variable.shape,
+    read: async () => (await variable.read()) as Float32Array<ArrayBuffer>,
+  }));
+  await publishTensors(path, tensors, metadata, options);
 }
 
 /** Publishes tensors as one file, with a checksum among its metadata. @throws {ArtifactError} */
@@ -24,59 +30,107 @@ export async function writeCheckpoint(
   path: string,
   tensors: ReadonlyMap<string, NamedTensor>,
   metadata: Readonly<Record<string, string>> = {},
-  options: { readonly dtype?: StoredDType } = {},
+  options: CheckpointOptions = {},
 ): Promise<void> {
-  const bytes = encodeSafetensors(tensors, { checksum: unsealed, ...metadata }, options);
-  bytes.set(new TextEncoder().encode(sealOf(bytes)), sealAt);
-  await publishBytes(path, bytes);
+  const sources = Array.from(tensors, ([name, { shape, data }]) => ({ name, shape, read: async () => data }));
+  await publishTensors(path, sources, metadata, options);
+}
+
+interface TensorSource {
+  readonly name: string;
+  readonly shape: Shape;
+  read(): Promise<Float32Array<ArrayBuffer>>;
+}
+
+/** Tensors are written together up to this size. */
+const WRITE_BYTES = 4 * 2 ** 20;
+
+async function publishTensors(
+  path: string,
+  tensors: readonly TensorSource[],
+  metadata: Readonly<Record<string, string>>,
+  { dtype = 'F32' }: CheckpointOptions,
+): Promise<void> {
+  await publishFile(path, async (file) => {
+    let waiting: Uint8Array[] = [];
+    let bytes = 0;
+    let sum = 0;
+    const write = async (next: Uint8Array, isLast: boolean) => {
+      sum = crc32(next, sum);
+      waiting.push(next);
+      bytes += next.length;
+      if (bytes < WRITE_BYTES && !isLast) return;
+      await file.writeFile(waiting.length === 1 ? waiting[0] : Buffer.concat(waiting));
+      waiting = [];
+      bytes = 0;
+    };
+    const entries = tensors.map(({ name, shape }) => ({ name, shape, dtype }));
+    await write(encodeHeader(entries, { checksum: unsealed, ...metadata }), tensors.length === 0);
+    for (const [i, tensor] of tensors.entries()) await write(encodeElements(await tensor.read(), dtype), i === tensors.length - 1);
+    const seal = new TextEncoder().encode(sealOf(sum));
+    for (let at = 0; at < seal.length; ) at += (await file.write(seal, at, seal.length - at, sealAt + at)).bytesWritten;
+  });
 }
 
 /** Reads a file of `writeCheckpoint`; those from elsewhere have no checksum: `parseSafetensors` reads them. @throws {ArtifactError | DecoderError} missing, or corrupt */
 export async function readCheckpoint(path: string): Promise<Map<string, NamedTensor>> {
-  return withArtifactErrors(path, async () => {
-    const bytes = await readFile(path);
-    const { tensors, metadata } = parseSafetensors(bytes, path);
-    const expected = sealOf(bytes);
-    if (metadata.checksum === expected) return tensors;
-    const what = `${path}: checksum is ${metadata.checksum ?? 'missing'}, but the content has ${expected}`;
+  await using file = await openSealed(path);
+  const tensors = new Map<string, NamedTensor>();
+  for (const [name, entry] of file.entries) tensors.set(name, { shape: entry.shape, data: await file.read(entry) });
+  return tensors;
+}
+
+/** A file that is what its checksum says. @throws {ArtifactError | DecoderError} */
+async function openSealed(path: string): Promise<SafetensorsFile> {
+  const file = await SafetensorsFile.open(path);
+  try {
+    let sum: number | undefined;
+    for await (const piece of file.pieces()) {
+      if (sum !== undefined) sum = crc32(piece, sum);
+      else sum = crc32(piece.subarray(sealAt + unsealed.length), crc32(unsealed, crc32(piece.subarray(0, sealAt))));
+    }
+    const [found, expected] = [file.metadata.checksum ?? 'missing', sealOf(sum ?? 0)];
+    if (found === expected) return file;
+    const what = `${path}: checksum is ${found}, but the content has ${expected}`;
     throw new DecoderError('CHECKPOINT_CORRUPT', what, 'Copy or train this checkpoint again.');
-  });
+  } catch (error) {
+    await file[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** A seal is the CRC-32 of the whole file with this text in the seal's own place. It is the first entry of the header. */
 const unsealed = 'crc32:00000000';
 
-/** Where it begins: encodeSafetensors writes metadata first. */
+/** Where it begins: encodeHeader writes metadata first. */
 const sealAt = 8 + '{"__metadata__":{"checksum":"'.length;
 
-function sealOf(bytes: Uint8Array): string {
-  const sum = crc32(bytes.subarray(sealAt + unsealed.length), crc32(unsealed, crc32(bytes.subarray(0, sealAt))));
-  return `crc32:${sum.toString(16).padStart(8, '0')}`;
-}
+const sealOf = (sum: number) => `crc32:${sum.toString(16).padStart(8, '0')}`;
 
 /**
  * Writes a file's tensors into variables of the same names and shapes.
  * @throws {DecoderError} CHECKPOINT_MISMATCH if a variable is missing in the file or has another shape there; the variables are untouched then
  */
 export async function loadCheckpoint(path: string, variables: Iterable<Variable>): Promise<void> {
-  const tensors = await readCheckpoint(path);
+  await using file = await openSealed(path);
   const mismatch = (what: string) =>
     new DecoderError('CHECKPOINT_MISMATCH', `${path}: ${what}`, 'Use the checkpoint of a model of this configuration.');
-  for (const { name, shape } of variables) {
-    const found = tensors.get(name)?.shape;
-    if (found === undefined) throw mismatch(`tensor '${name}' is missing`);
-    if (found.join() !== shape.join()) throw mismatch(`tensor '${name}' is [${found}], expected [${shape}]`);
-  }
-  for (const variable of variables) variable.write(tensors.get(variable.name)?.data ?? new Float32Array());
+  const found = Array.from(variables, (variable) => {
+    const { name, shape } = variable;
+    const entry = file.entries.get(name);
+    if (entry === undefined) throw mismatch(`tensor '${name}' is missing`);
+    if (entry.shape.join() !== shape.join()) throw mismatch(`tensor '${name}' is [${entry.shape}], expected [${shape}]`);
+    return { variable, entry };
+  });
+  for (const { variable, entry } of found) variable.write(await file.read(entry));
 }
 
 /** A hash of every parameter's name and bits: what a store of rows is bound to. */
 export async function fingerprint(variables: Iterable<Variable>): Promise<string> {
-  const hashes = await Promise.all(
-    [...variables].map(async (variable) => {
-      const { buffer, byteOffset, byteLength } = await variable.read();
-      return `${variable.name} ${sha256(new Uint8Array(buffer, byteOffset, byteLength))}`;
-    }),
-  );
+  const hashes: string[] = [];
+  for (const variable of variables) {
+    const { buffer, byteOffset, byteLength } = await variable.read();
+    hashes.push(`${variable.name} ${sha256(new Uint8Array(buffer, byteOffset, byteLength))}`);
+  }
   return sha256(hashes.join('\n'));
 }

@@ -1,9 +1,9 @@
 /** The files of a model's folder. What a file says is a name in that folder, and nothing else is opened. */
-import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { open, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingArtifactError, withArtifactErrors } from '@sconelm/artifact';
 import { DecoderError } from '../errors.js';
-import { decodeElements, headerLength, parseHeader, type TensorEntry } from '../safetensors.js';
+import { SafetensorsFile } from '../safetensors-file.js';
 
 const PLAIN_NAME = /^[\w-][\w.-]{0,254}$/;
 
@@ -62,61 +62,7 @@ export async function readText(directory: string, name: string, mostBytes: numbe
   }
 }
 
-/** A safetensors file of which the header is in memory, and tensors are read one by one. */
-export class SafetensorsFile implements AsyncDisposable {
-  readonly #handle: FileHandle;
-  readonly #where: string;
-  readonly #bodyAt: number;
-  readonly entries: ReadonlyMap<string, TensorEntry>;
-
-  private constructor(handle: FileHandle, where: string, bodyAt: number, entries: readonly TensorEntry[]) {
-    this.#handle = handle;
-    this.#where = where;
-    this.#bodyAt = bodyAt;
-    this.entries = new Map(entries.map((entry) => [entry.name, entry]));
-  }
-
-  /** @throws {DecoderError} CHECKPOINT_CORRUPT, MODEL_PATH @throws {ArtifactError} */
-  static async open(directory: string, name: string): Promise<SafetensorsFile> {
-    const where = path.join(directory, name);
-    const file = await fileIn(directory, name);
-    return withArtifactErrors(where, async () => {
-      const handle = await open(file);
-      try {
-        const { size } = await handle.stat();
-        const length = headerLength(new Uint8Array(await readAt(handle, 0, Math.min(8, size), where)), size, where);
-        const text = new Uint8Array(await readAt(handle, 8, length, where));
-        return new SafetensorsFile(handle, where, 8 + length, parseHeader(text, size - 8 - length, where).entries);
-      } catch (error) {
-        await handle.close();
-        throw error;
-      }
-    });
-  }
-
-  /** @throws {DecoderError} CHECKPOINT_CORRUPT: another dtype, or the file was cut meanwhile */
-  async read(entry: TensorEntry): Promise<Float32Array<ArrayBuffer>> {
-    const buffer = await withArtifactErrors(this.#where, () =>
-      readAt(this.#handle, this.#bodyAt + entry.start, entry.end - entry.start, this.#where),
-    );
-    return decodeElements(buffer, entry, this.#where);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await withArtifactErrors(this.#where, () => this.#handle.close());
-  }
-}
-
-/** One read takes at most 2 GiB. */
-const MAX_READ = 2 ** 30;
-
-async function readAt(handle: FileHandle, position: number, length: number, where: string): Promise<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; ) {
-    const { bytesRead } = await handle.read(bytes, at, Math.min(MAX_READ, length - at), position + at);
-    if (bytesRead === 0)
-      throw new DecoderError('CHECKPOINT_CORRUPT', `${where}: it ends at byte ${position + at}, inside a tensor`, 'Copy this file again.');
-    at += bytesRead;
-  }
-  return bytes.buffer;
+/** @throws {DecoderError} CHECKPOINT_CORRUPT, MODEL_PATH @throws {ArtifactError} */
+export async function openWeights(directory: string, name: string): Promise<SafetensorsFile> {
+  return SafetensorsFile.open(await fileIn(directory, name), path.join(directory, name));
 }

@@ -14,7 +14,7 @@ import {
   times,
 } from '../../../../tools/faults/index.mjs';
 import { decoderShapes, exportModelFolder, openModelFolder, parseSafetensors } from '../index.js';
-import { SafetensorsFile } from './files.js';
+import { openWeights } from './files.js';
 import { samples, tensorsOf, writeSample } from './samples.test.support.js';
 
 const tiny = {
@@ -88,7 +88,7 @@ describe('reading', () => {
   test('a file that is cut while it is open is told', () =>
     inFolder(async (folder) => {
       writeSample(folder, tiny, weights);
-      await using file = await SafetensorsFile.open(folder, 'model.safetensors');
+      await using file = await openWeights(folder, 'model.safetensors');
       const last = [...file.entries.values()].sort((a, b) => b.end - a.end)[0]!;
       truncateSync(join(folder, 'model.safetensors'), 100);
       await expect(file.read(last)).rejects.toThrow(refused('CHECKPOINT_CORRUPT'));

@@ -8,8 +8,9 @@ import type { Device, Shape, VariableSet } from '@sconelm/tensor-webgpu';
 import type { DecoderConfig } from '../config.js';
 import { DecoderError } from '../errors.js';
 import { isStoredDType, type TensorEntry } from '../safetensors.js';
+import type { SafetensorsFile } from '../safetensors-file.js';
 import { brief, type ConfigJson, type Json, readConfigJson } from './config-json.js';
-import { readJson, readText, SafetensorsFile } from './files.js';
+import { openWeights, readJson, readText } from './files.js';
 import { type PlannedParameter, placePart, planTensors } from './plan.js';
 
 const MAX_CONFIG_BYTES = 2 ** 20;
@@ -108,7 +109,7 @@ class Weights implements AsyncDisposable {
     const weights = new Weights(directory, files);
     try {
       for (const name of names) {
-        const file = await SafetensorsFile.open(directory, name);
+        const file = await openWeights(directory, name);
         files.push(file);
         for (const entry of file.entries.values()) {
           if (shardOf !== undefined && shardOf.get(entry.name) !== name)
