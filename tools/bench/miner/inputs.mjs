@@ -150,10 +150,14 @@ export function heldOut(corpus) {
  */
 export async function minedSet(corpus, size) {
   const maxLength = 5;
-  const directory = await kept(corpus, `fgrams-${size}`, (aside) =>
-    mine(tokenCorpus(corpus), { maxLength, minCount: 5, maxFgrams: size, directory: aside }),
-  );
-  const set = await openFgrams(directory);
+  const make = () =>
+    kept(corpus, `fgrams-${size}`, (aside) => mine(tokenCorpus(corpus), { maxLength, minCount: 5, maxFgrams: size, directory: aside }));
+  const directory = await make();
+  const set = await openFgrams(directory).catch(async () => {
+    // One that an older version has left.
+    rmSync(directory, { recursive: true });
+    return openFgrams(await make());
+  });
   const answer = await kept(corpus, `answer-${size}`, (aside) => writeAnswer(set, aside));
   return { directory, answer, size: set.size, maxLength };
 }

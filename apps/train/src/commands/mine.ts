@@ -35,8 +35,8 @@ export const mineCommand = defineCommand({
     memory: z
       .string()
       .regex(/^\d+(MB|GB|MiB|GiB)$/, 'expected a size as 512MiB')
-      .default('1GiB')
-      .describe('what the process may take'),
+      .optional()
+      .describe('what the process may take (default: 2GiB, or half of a small machine)'),
     workers: z.int().positive().optional().describe('threads (default: one per core)'),
     kernel: z.enum(['wasm', 'typescript']).default('wasm').describe('the inner loops; both give the same set'),
     part: z
@@ -59,7 +59,8 @@ export const mineCommand = defineCommand({
       );
     const data = await openDataset(config.data);
     const counting: CountOptions = {
-      ...{ maxLength, minCount, signal, kernel: config.kernel, memoryBytes: bytesOf(config.memory) },
+      ...{ maxLength, minCount, signal, kernel: config.kernel },
+      ...(config.memory === undefined ? {} : { memoryBytes: bytesOf(config.memory) }),
       ...(config.workers === undefined ? {} : { workers: config.workers }),
       ...reporting(progress),
     };

@@ -5,7 +5,7 @@ export interface ShownSequence {
   readonly split: Split;
   /** Its first token in the split. */
   readonly start: number;
-  /** `¶` where a document begins, `[...]` around f-grams: the longest that end farthest to the right. */
+  /** `¶` where a document begins, `[...]` around f-grams: the longest that end farthest to the right, the first perhaps but the end of one. */
   readonly text: string;
   /** Length of the longest f-gram that ends at each token; 1 where none, and `¶` is a token. */
   readonly lengths?: readonly number[];
@@ -24,11 +24,13 @@ export async function showSequences(
   const shown: ShownSequence[] = [];
   for (let i = 0; i < count; i++) {
     const start = Math.floor((train.tokenCount / count) * i);
-    const tokens: number[] = [];
-    for await (const piece of readTokens(train.corpus, { from: start, to: Math.min(start + LENGTH, train.tokenCount) }))
-      tokens.push(...piece);
+    // Matches reach back over the sequence's start.
+    const from = Math.max(0, start - (set?.maxLength ?? 0));
+    const read: number[] = [];
+    for await (const piece of readTokens(train.corpus, { from, to: Math.min(start + LENGTH, train.tokenCount) })) read.push(...piece);
+    const [before, tokens] = [read.slice(0, start - from), read.slice(start - from)];
     const lengths = new Uint8Array(tokens.length).fill(1);
-    set?.match(tokens, { ids: new Int32Array(tokens.length), lengths, boundary: tokenizer.endOfText });
+    set?.match(tokens, { lengths, before, boundary: tokenizer.endOfText });
     const text = markedText(tokenizer, tokens, lengths);
     shown.push({ split: 'train', start, text, ...(set === undefined ? {} : { lengths: [...lengths] }) });
   }
@@ -38,7 +40,7 @@ export async function showSequences(
 function markedText(tokenizer: Tokenizer, tokens: readonly number[], lengths: Uint8Array): string {
   const spans: { tokens: number[]; isFgram: boolean }[] = [];
   for (let end = tokens.length; end > 0; ) {
-    const length = lengths[end - 1];
+    const length = Math.min(lengths[end - 1], end);
     const span = tokens.slice(end - length, end);
     const next = spans[0];
     // Tokens between f-grams are decoded together: a character may be several of them.

@@ -73,22 +73,40 @@ describe('damaged files are read, or faults, under the caps:', () => {
   });
 });
 
-test('a bomb is refused with bounded memory, and what follows is read', async () => {
-  const file = path.join(folder, 'bomb.jsonl.gz');
+/** A gzip file of `count` times the same megabyte, and what comes after. */
+async function writeRepeated(file: string, megabyte: Buffer, count: number, after: string): Promise<void> {
   const packed: Buffer[] = [];
-  const gzip = createGzip();
+  const gzip = createGzip({ level: 1 });
   gzip.on('data', (data: Buffer) => packed.push(data));
-  const megabyte = Buffer.alloc(2 ** 20, 'a');
-  for (let i = 0; i < 600; i++) if (!gzip.write(megabyte)) await new Promise((resolve) => gzip.once('drain', resolve));
+  for (let i = 0; i < count; i++) if (!gzip.write(megabyte)) await new Promise((resolve) => gzip.once('drain', resolve));
   const ended = new Promise((resolve) => gzip.once('end', resolve));
-  gzip.end('\n{"text":"after it"}\n');
+  gzip.end(after);
   await ended;
   writeFileSync(file, Buffer.concat(packed));
+}
+
+test('a bomb is refused with bounded memory, and what follows is read', async () => {
+  const file = path.join(folder, 'bomb.jsonl.gz');
+  await writeRepeated(file, Buffer.alloc(2 ** 20, 'a'), 600, '\n{"text":"after it"}\n');
   const before = process.memoryUsage.rss();
   const { texts, faults } = await readAll(file);
   expect(faults).toMatchObject([{ code: 'TEXT_TOO_LARGE', offset: 0 }]);
   expect(texts).toEqual(['after it']);
   expect(process.memoryUsage.rss() - before).toBeLessThan(500 * 2 ** 20);
+});
+
+test('a text that is too long for one document is cut behind its lines; one without lines is refused', async () => {
+  const file = path.join(folder, 'long.txt.gz');
+  const line = `${'a line '.repeat(9)}\n`; // 64 bytes
+  await writeRepeated(file, Buffer.from(line.repeat(2 ** 14)), 257, 'the end');
+  const found: { length: number; start: string; offset: number }[] = [];
+  for await (const { text, offset } of readDocuments([file])) found.push({ length: text.length, start: text.slice(0, 7), offset });
+  expect(found).toEqual([
+    { length: 2 ** 28, start: 'a line ', offset: 0 },
+    { length: 2 ** 20 + 7, start: 'a line ', offset: 2 ** 28 },
+  ]);
+  await writeRepeated(file, Buffer.alloc(2 ** 20, 'a'), 257, '');
+  expect(await readAll(file)).toMatchObject({ texts: [], faults: [{ code: 'TEXT_TOO_LARGE', offset: 0 }] });
 });
 
 test('every call of a reader failing', async () => {

@@ -1,18 +1,45 @@
-/** A text file is one document. */
+/** A text file is one document; where it is too long for one, it is cut behind the last line that fits. */
 import { readBytes } from './byte-stream.js';
 import type { DocumentReader } from './document.js';
 import { MAX_DOCUMENT_BYTES, tooLarge } from './text-error.js';
 import { decodeUtf8, expectNoZero, expectTextFile } from './utf8.js';
 
+const NEWLINE = 10;
+
 export const readTextFile: DocumentReader = async function* (input, source) {
-  const parts: Uint8Array[] = [];
+  const { file } = source;
+  let parts: Uint8Array[] = [];
   let size = 0;
-  for await (const part of readBytes(input, source)) {
-    if (size === 0) expectTextFile(source.file, part);
-    expectNoZero(source.file, part, size);
+  /** Where the document at hand begins. */
+  let offset = 0;
+  const take = () => {
+    const text = decodeUtf8(file, Buffer.concat(parts), offset);
+    const document = { text, file, offset };
+    offset += size;
+    parts = [];
+    size = 0;
+    return document;
+  };
+  const add = (part: Uint8Array) => {
     parts.push(part);
     size += part.length;
-    if (size > MAX_DOCUMENT_BYTES) throw tooLarge(source.file, 0);
+  };
+  for await (const part of readBytes(input, source)) {
+    if (offset + size === 0) expectTextFile(file, part);
+    expectNoZero(file, part, offset + size);
+    if (size + part.length <= MAX_DOCUMENT_BYTES) {
+      add(part);
+      continue;
+    }
+    const all = Buffer.concat(parts);
+    const end = all.lastIndexOf(NEWLINE) + 1;
+    if (end === 0) throw tooLarge(file, offset);
+    const rest = all.subarray(end);
+    parts = [all.subarray(0, end)];
+    size = end;
+    yield take();
+    add(rest);
+    add(part);
   }
-  yield { text: decodeUtf8(source.file, Buffer.concat(parts), 0), file: source.file, offset: 0 };
+  yield take();
 };

@@ -5,7 +5,7 @@ import { DIGIT_BYTES } from './kernel/kernel.js';
 export interface WorkerRegions {
   /** f64 by token: how often its chunks have it after the prefix. */
   readonly counts: number;
-  /** u32 by symbol: where its next key goes. */
+  /** u32 by symbol, and one more: where its next key goes. */
   readonly places: number;
   /** u32 each: the prefix. */
   readonly prefix: number;
@@ -59,7 +59,7 @@ export function layOut({ workers, vocabSize, chunkBytes, workBytes }: LayoutOpti
     const output = take(OUTPUT_BYTES);
     return {
       counts: take(vocabSize * 8),
-      places: take(vocabSize * 4),
+      places: take((vocabSize + 1) * 4),
       prefix: take(MARGIN_TOKENS * 4),
       chunk: take(chunkBytes + 2 * MARGIN_TOKENS * 4),
       digits: take(DIGIT_BYTES),

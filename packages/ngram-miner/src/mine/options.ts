@@ -10,7 +10,7 @@ export interface CountOptions {
   readonly minCount: number;
   /** Threads; as many as the machine has cores unless given. */
   readonly workers?: number;
-  /** What the process may take, all in all; 1 GiB, or half of a small machine's memory, unless given. */
+  /** What the process may take, all in all; 2 GiB, or half of a small machine's memory, unless given. */
   readonly memoryBytes?: number;
   /** What of it keys and scratch space may take; what the rest leaves unless given. */
   readonly workBytes?: number;
@@ -49,7 +49,7 @@ export interface CheckedOptions extends CountOptions {
   readonly kernel: KernelName;
 }
 
-const DEFAULT_MEMORY_BYTES = 2 ** 30;
+const DEFAULT_MEMORY_BYTES = 2 ** 31;
 
 /** @throws {MinerError} MINE_OPTION */
 export function checkOptions(corpus: TokenCorpus, options: CountOptions): CheckedOptions {

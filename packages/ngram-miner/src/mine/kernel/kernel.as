@@ -120,8 +120,10 @@ export function histogram(chunk: usize, from: u32, to: u32, prefix: usize, prefi
 /**
  * Writes the key of every token from..to that follows `prefix` and has a symbol in low..high to the next place of its symbol.
  * @param size of the chunk in tokens: those from `to` on only end keys
- * @param places u32 by symbol: the address of the next key
+ * @param places u32 by symbol: the address of the next key; that of `high` is written over
  */
+// @ts-ignore: decorator
+@inline
 function scatterKeys<K>(chunk: usize, from: u32, to: u32, size: u32, prefix: usize, prefixTokens: u32, low: u32, high: u32, places: usize): void {
   const width = bits;
   const own = symbols;
@@ -132,17 +134,20 @@ function scatterKeys<K>(chunk: usize, from: u32, to: u32, size: u32, prefix: usi
   // Ones below the symbols that count.
   const headFill: u64 = used >= 64 ? 0 : (<u64>-1) >> used;
   const tailFill: u64 = used >= 128 ? 0 : used <= 64 ? -1 : (<u64>-1) >> (used - 64);
+  // Keys that are not wanted are written too, to a place behind the others that stays: which are cannot be foreseen, and a wrong guess costs more.
   const span = high - low;
+  const first = places + (<usize>low << 2);
+  store<u32>(first + (<usize>span << 2), <u32>digits);
   for (let i = <i32>size - 1; i >= <i32>from; i--) {
     const token = tokenAt(chunk, i);
     const symbol = load<u32>(own + (<usize>token << 2));
-    if (symbol - low < span && <u32>i < to && (prefixTokens == 0 || (token != opening && follows(chunk, i, prefix, prefixTokens)))) {
-      const place = places + (<usize>symbol << 2);
-      const key = <usize>load<u32>(place);
-      store<u64>(key, head | headFill);
-      if (sizeof<K>() == 16) store<u64>(key + 8, tail | tailFill);
-      store<u32>(place, <u32>(key + sizeof<K>()));
-    }
+    let index = min<u32>(symbol - low, span);
+    if (<u32>i >= to || (prefixTokens != 0 && (token == opening || !follows(chunk, i, prefix, prefixTokens)))) index = span;
+    const place = first + (<usize>index << 2);
+    const key = <usize>load<u32>(place);
+    store<u64>(key, head | headFill);
+    if (sizeof<K>() == 16) store<u64>(key + 8, tail | tailFill);
+    store<u32>(place, <u32>(key + (<usize>(index < span)) * sizeof<K>()));
     if (token == opening || <u64>symbol == end) {
       head = -1;
       tail = -1;
@@ -339,11 +344,15 @@ function count<K>(from: usize, to: usize, depth: i32): void {
 }
 
 export function scatter64(chunk: usize, from: u32, to: u32, size: u32, prefix: usize, prefixTokens: u32, low: u32, high: u32, places: usize): void {
-  scatterKeys<u64>(chunk, from, to, size, prefix, prefixTokens, low, high, places);
+  // Twice, so that the loop without a prefix, which is nearly all there is, does not ask for one.
+  if (prefixTokens == 0) scatterKeys<u64>(chunk, from, to, size, prefix, 0, low, high, places);
+  else scatterKeys<u64>(chunk, from, to, size, prefix, prefixTokens, low, high, places);
 }
 
 export function scatter128(chunk: usize, from: u32, to: u32, size: u32, prefix: usize, prefixTokens: u32, low: u32, high: u32, places: usize): void {
-  scatterKeys<v128>(chunk, from, to, size, prefix, prefixTokens, low, high, places);
+  // Twice, so that the loop without a prefix, which is nearly all there is, does not ask for one.
+  if (prefixTokens == 0) scatterKeys<v128>(chunk, from, to, size, prefix, 0, low, high, places);
+  else scatterKeys<v128>(chunk, from, to, size, prefix, prefixTokens, low, high, places);
 }
 
 /** Emits the n-grams of the bucket of a symbol, itself included: its keys are at from..to. @param prefixTokens tokens before the bucket's own */

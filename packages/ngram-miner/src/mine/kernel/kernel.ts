@@ -49,7 +49,7 @@ export interface Kernel {
    * @returns the index of a token outside the vocabulary, −1 where there is none
    */
   histogram(chunk: ChunkView, prefix: number, prefixTokens: number, counts: number): number;
-  /** Writes the keys of the tokens that follow the prefix and have symbols in low..high to the next places (u32 by symbol) of their symbols. */
+  /** Writes the keys of the tokens that follow the prefix and have symbols in low..high to the next places (u32 by symbol) of their symbols; the place of `high` is written over. */
   scatter(chunk: ChunkView, prefix: number, prefixTokens: number, low: number, high: number, places: number): void;
   /** Writes the records of the n-grams of a symbol's bucket, whose keys are at from..to: in lexicographic order, an n-gram before those that extend it. */
   count(symbol: number, from: number, to: number, prefixTokens: number): void;
