@@ -160,8 +160,8 @@ describe('evaluators', () => {
 describe('the process', () => {
   it('gives the same tokens to each alone and to many at once, whatever the chunks of their prompts', async () => {
     const other = await serve('--chunk', '5', '--slots', '3');
-    const request = (i: number) => ({ prompt: TEXT.slice(i * 7, i * 7 + 60), max_tokens: 10, temperature: i % 2, seed: i, logprobs: 1 });
-    const together = await Promise.all(Array.from({ length: 9 }, (_, i) => post(request(i), '/v1/completions', other.url)));
+    const request = (i: number) => ({ prompt: TEXT.slice(i * 7, i * 7 + 60), max_tokens: 6, temperature: i % 2, seed: i, logprobs: 1 });
+    const together = await Promise.all(Array.from({ length: 6 }, (_, i) => post(request(i), '/v1/completions', other.url)));
     for (const [i, { body }] of together.entries()) expect(body.choices).toEqual((await post(request(i))).body.choices);
   });
 

@@ -2,6 +2,7 @@
 import { type Device, grad, hostTensor, interpret, openDevice, placeholder, type Tensor, type VariableSet } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  BatchSession,
   type DecoderConfig,
   DecodeSession,
   decoderHidden,
@@ -62,6 +63,44 @@ describe.each(Object.entries(styles))('the decoder in the style of %s', (_, conf
       }
       expect(Buffer.compare(Buffer.from(Float32Array.from(pieces).buffer), Buffer.from(whole.buffer)), sizes.join()).toBe(0);
     }
+  });
+
+  test('gives a sequence the same bits in every company', async () => {
+    using variables = device.variables(decoderShapes(config));
+    write(variables, valuesOf(config, 1));
+    const p = (name: string) => variables.get(name).tensor;
+    const lengths = [9, 24, 1, 14];
+    const texts = lengths.map((length, k) => Int32Array.from({ length }, (_, i) => (i * i + 3 * i + 5 * k) % config.vocabSize));
+    using alone = new DecodeSession(device, config, p);
+    using batch = new BatchSession(device, config, p, { slots: 5 });
+    const slots = [4, 0, 2, 1];
+    const together: number[][] = texts.map(() => []);
+    const done = texts.map(() => 0);
+    // Every step takes other pieces of whoever is not yet at its end; the last sequence wants its last positions only.
+    for (let step = 0; texts.some(({ length }, k) => done[k] < length); step++) {
+      const going = texts.flatMap(({ length }, k) => (done[k] < length && (step + k) % 3 !== 0 ? [k] : []));
+      const inputs = going.map((k) => {
+        const tokens = texts[k].slice(done[k], done[k] + 1 + ((step * 5 + k) % 7));
+        done[k] += tokens.length;
+        return {
+          slot: slots[k],
+          tokens,
+          wanted: k < 3 ? ('all' as const) : done[k] === texts[k].length ? ('last' as const) : ('none' as const),
+        };
+      });
+      const logits = await batch.step(inputs);
+      going.forEach((k, i) => {
+        together[k].push(...logits[i]);
+      });
+    }
+    for (const [k, tokens] of texts.entries()) {
+      alone.reset();
+      const whole = await alone.append({ tokens });
+      const expected = k < 3 ? whole : whole.slice(-config.vocabSize);
+      expect(Buffer.compare(Buffer.from(Float32Array.from(together[k]).buffer), Buffer.from(expected.buffer)), `sequence ${k}`).toBe(0);
+      expect(batch.lengthOf(slots[k])).toBe(tokens.length);
+    }
+    await expect(batch.step([{ slot: 0, tokens: new Int32Array(config.contextLength), wanted: 'last' }])).rejects.toThrow('do not fit');
   });
 
   test('has the gradients of central differences', async () => {

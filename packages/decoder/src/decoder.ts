@@ -70,7 +70,11 @@ export function decoderHidden(embeddings: Tensor, p: Parameters, config: Decoder
     const positions = p('pos.weight').slice([0, 0], [T, D]);
     return decoderTrunk(embeddings.add(positions).reshape([B * T, D]), p, config, attend);
   }
-  const { cos, sin } = rotationInputs(rotary, headDim, 0, T);
+  const { cos, sin } = rotationInputs(
+    rotary,
+    headDim,
+    Int32Array.from({ length: T }, (_, t) => t),
+  );
   const rotation = { cos: tensor(cos.data, cos.shape), sin: tensor(sin.data, sin.shape) };
   return decoderTrunk(embeddings.reshape([B * T, D]), p, config, attend, rotation);
 }

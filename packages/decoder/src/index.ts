@@ -1,3 +1,4 @@
+export { type BatchInput, BatchSession, type SessionInput } from './batch-session.js';
 export { blockShapes, linear, norm, normShapes, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
 export { fingerprint, loadCheckpoint, readCheckpoint, saveCheckpoint, writeCheckpoint } from './checkpoint.js';
 export { type BlockConfig, type DecoderConfig, decoderConfigSchema, parseDecoderConfig, withContext } from './config.js';
@@ -22,4 +23,4 @@ export {
   type SamplingOptions,
   type TokenCounts,
 } from './sampler.js';
-export { DecodeSession, type SessionInput } from './session.js';
+export { DecodeSession } from './session.js';

@@ -27,11 +27,12 @@ export function rotaryFrequencies({ base, scaling }: Rotary, headDim: number): F
   });
 }
 
-/** The rotation of positions first, first + 1, ... as inputs of a program, [count, headDim / 2] each. */
-export function rotationInputs(rotary: Rotary, headDim: number, first: number, count: number): { cos: HostTensor; sin: HostTensor } {
+/** The rotation of positions as inputs of a program, [positions.length, headDim / 2] each. */
+export function rotationInputs(rotary: Rotary, headDim: number, positions: ArrayLike<number>): { cos: HostTensor; sin: HostTensor } {
   const frequencies = rotaryFrequencies(rotary, headDim);
   const half = frequencies.length;
-  const angle = (i: number) => (first + Math.floor(i / half)) * frequencies[i % half];
+  const count = positions.length;
+  const angle = (i: number) => positions[Math.floor(i / half)] * frequencies[i % half];
   const shape = [count, half];
   return {
     cos: hostTensor(

@@ -6,7 +6,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { createModel } from '@sconelm/fgram-model';
 import { openDevice } from '@sconelm/tensor-webgpu';
-import { sessionDecoder } from '../../../apps/infer/dist/engine/batch-decoder.js';
+import { batchDecoder } from '../../../apps/infer/dist/engine/batch-decoder.js';
 import { ROOT } from '../../setup/root.mjs';
 import { CONTEXT, createRun, createStoreOf, DECODER, fgramSet, tokenStream } from './model.mjs';
 
@@ -86,8 +86,8 @@ async function measureDecoding(device, cases, engines, rounds, say) {
   for (const name of cases) {
     const { slots, time } = DECODING[name];
     const all = [
-      { engine: OWN, decoder: sessionDecoder(device, model, { slots, fgramsOf }), times: /** @type {number[]} */ ([]) },
-      { engine: PEER, decoder: sessionDecoder(device, model, { slots }), times: /** @type {number[]} */ ([]) },
+      { engine: OWN, decoder: batchDecoder(device, model, { slots, fgramsOf }), times: /** @type {number[]} */ ([]) },
+      { engine: PEER, decoder: batchDecoder(device, model, { slots }), times: /** @type {number[]} */ ([]) },
     ].filter(({ engine }) => engines.includes(engine));
     for (const { decoder } of all) await time(decoder, 0);
     for (let round = 1; round <= rounds; round++) {

@@ -4,7 +4,7 @@ import type { RowStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { reportDamage } from '../damage.js';
-import { sessionDecoder } from '../engine/batch-decoder.js';
+import { batchDecoder } from '../engine/batch-decoder.js';
 import { Engine } from '../engine/engine.js';
 import { InferError } from '../errors.js';
 import { matchesOf, type TokenMatch } from '../matches.js';
@@ -27,7 +27,7 @@ export const explainCommand = defineCommand({
     }
     /** Nats per token; none for the first. */
     const losses = async (fgramsOf: (() => ReturnType<NonNullable<typeof fgrams>['forSequence']>) | undefined) => {
-      using decoder = sessionDecoder(device, model, { slots: 1, fgramsOf });
+      using decoder = batchDecoder(device, model, { slots: 1, fgramsOf });
       const request = { prompt: tokens, maxTokens: 0, sampling: {}, stopTokens: new Set<number>(), scoresPrompt: true, signal };
       for await (const event of new Engine(decoder).generate(request))
         if (event.kind === 'prompt') return event.scores.map((score) => (score === undefined ? undefined : -score.logProbability));

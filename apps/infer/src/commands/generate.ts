@@ -6,7 +6,7 @@ import { defineCommand } from '@sconelm/cli-kit';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { reportDamage } from '../damage.js';
-import { sessionDecoder } from '../engine/batch-decoder.js';
+import { batchDecoder } from '../engine/batch-decoder.js';
 import { complete } from '../engine/completion.js';
 import { Engine } from '../engine/engine.js';
 import type { TokenScore } from '../engine/request.js';
@@ -50,7 +50,7 @@ export const generateCommand = defineCommand({
     if (tokens.length >= contextLength) {
       throw new InferError('PROMPT', `the prompt has ${tokens.length} tokens, the context ${contextLength}`, 'Use a shorter prompt.');
     }
-    using decoder = sessionDecoder(device, model, { slots: 1, fgramsOf: fgrams?.forSequence });
+    using decoder = batchDecoder(device, model, { slots: 1, fgramsOf: fgrams?.forSequence });
     const events = complete(new Engine(decoder), tokenizer, {
       prompt: tokens,
       maxTokens: Math.min(config.maxTokens, contextLength - tokens.length),

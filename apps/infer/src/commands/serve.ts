@@ -7,7 +7,7 @@ import { readRunManifest, runPaths } from '@sconelm/fgram-model';
 import { openStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
-import { sessionDecoder } from '../engine/batch-decoder.js';
+import { batchDecoder } from '../engine/batch-decoder.js';
 import { Engine } from '../engine/engine.js';
 import { formatPlan, type PlanInputs, planMemory } from '../memory-plan.js';
 import { loadStoreBackends, openRun, type RunOptions, runOptions } from '../run-folder.js';
@@ -67,7 +67,7 @@ export const serveCommand = defineCommand({
     using device = await openDevice();
     await using run = await openRun(device, config);
     const { model, tokenizer, stopTokens, fingerprint, fgrams } = run;
-    using decoder = sessionDecoder(device, model, { slots: config.slots, fgramsOf: fgrams?.forSequence });
+    using decoder = batchDecoder(device, model, { slots: config.slots, fgramsOf: fgrams?.forSequence });
     const id = config.modelName ?? run.name;
     state.model = {
       id,

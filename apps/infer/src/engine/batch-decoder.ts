@@ -1,6 +1,6 @@
-/** Several sequences on one model: what the engine needs of it, and the form in which every sequence has a session of its own. */
-import { DecodeSession } from '@sconelm/decoder';
-import { FgramSession, type Model, type SessionFgrams } from '@sconelm/fgram-model';
+/** Several sequences on one model: what the engine needs of it, and the form that runs on a device, with f-grams. */
+import { BatchSession } from '@sconelm/decoder';
+import { type LookedUp, lookUp, type Model, type SessionFgrams } from '@sconelm/fgram-model';
 import type { Device } from '@sconelm/tensor-webgpu';
 
 /** What a step does for one sequence. */
@@ -23,42 +23,64 @@ export interface BatchDecoder extends Disposable {
   clear(slot: number): void;
 }
 
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
 /** @param fgramsOf a matcher of its own for every sequence, and the store that all share; absent for a plain decoder */
-export function sessionDecoder(
+export function batchDecoder(
   device: Device,
   { config: { decoder }, parameters }: Model,
   { slots, fgramsOf }: { readonly slots: number; readonly fgramsOf?: (() => SessionFgrams) | undefined },
 ): BatchDecoder {
-  const sessions: (DecodeSession | undefined)[] = Array.from({ length: slots });
-  const sequences: (FgramSession | undefined)[] = Array.from({ length: slots });
-  const { vocabSize, contextLength } = decoder;
-  const sequenceOf = (slot: number) => {
-    sessions[slot] ??= new DecodeSession(device, decoder, parameters);
-    sequences[slot] ??= new FgramSession(sessions[slot], fgramsOf?.());
-    return sequences[slot];
+  const session = new BatchSession(device, decoder, parameters, { slots });
+  const fgrams = Array.from({ length: slots }, () => fgramsOf?.());
+  const { vocabSize, contextLength, width } = decoder;
+
+  /** The f-grams that end at each of the tokens, −1 where none: the matcher has then seen them. */
+  const idsOf = ({ slot, tokens }: SequenceWork) => Array.from(tokens, (token) => fgrams[slot]?.matcher.push(token) ?? -1);
+  const lookUpOne = ({ slot, tokens }: SequenceWork, ids: readonly number[]) => lookUp(fgrams[slot]?.rows, tokens, ids, width);
+
+  /** Reads all rows of a step at once; where that fails, each sequence's by themselves, so that it fails for those whose rows cannot be had. */
+  const lookUpAll = async (work: readonly SequenceWork[]): Promise<(LookedUp | Error)[]> => {
+    const ids = work.map(idsOf);
+    try {
+      const tokens = work.flatMap((own) => Array.from(own.tokens));
+      const found = await lookUp(fgrams[0]?.rows, tokens, ids.flat(), width);
+      let at = 0;
+      return work.map((own) => {
+        const from = at;
+        at += own.tokens.length;
+        return { tokens: found.tokens.subarray(from, at), rows: found.rows.subarray(from * width, at * width) };
+      });
+    } catch {
+      return Promise.all(work.map((own, i) => lookUpOne(own, ids[i]).catch(asError)));
+    }
   };
+
   return {
     slots,
     vocabSize,
     contextLength,
     async step(work) {
-      const results: (Float32Array | Error)[] = [];
-      for (const { slot, tokens, wanted } of work) {
-        try {
-          const logits = await sequenceOf(slot).append(tokens);
-          results.push(wanted === 'all' ? logits : wanted === 'last' ? logits.subarray(-vocabSize) : logits.subarray(0, 0));
-        } catch (error) {
-          results.push(error instanceof Error ? error : new Error(String(error)));
-        }
+      const looked = await lookUpAll(work);
+      const able = work.flatMap(({ slot, wanted }, i) => {
+        const found = looked[i];
+        return found instanceof Error ? [] : [{ ...found, slot, wanted, i }];
+      });
+      const results: (Float32Array | Error)[] = looked.map((found) => (found instanceof Error ? found : new Float32Array()));
+      try {
+        const logits = await session.step(able);
+        able.forEach(({ i }, at) => {
+          results[i] = logits[at];
+        });
+      } catch (error) {
+        for (const { i } of able) results[i] = asError(error);
       }
       return results;
     },
     clear(slot) {
-      sessions[slot]?.reset();
-      sequences[slot] = undefined;
+      session.clear(slot);
+      fgrams[slot]?.matcher.reset();
     },
-    [Symbol.dispose]() {
-      for (const session of sessions) session?.[Symbol.dispose]();
-    },
+    [Symbol.dispose]: () => session[Symbol.dispose](),
   };
 }

@@ -9,12 +9,12 @@ const each = <T>(count: number, name: string, value: (index: number) => T): Reco
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`${name}${i}`, value(i)]));
 
 const writeRowsKernel = (caches: number) =>
-  defineKernel<object>({
+  defineKernel<{ readonly slotted: boolean }>({
     name: 'write-rows',
     bindings: { ...each(caches, 'cache', () => 'read_write' as const), ...each(caches, 'rows', () => 'read' as const), positions: 'read' },
     types: () => ({ positions: 'i32' }),
     uniforms: { count: 'u32', T: 'u32', C: 'u32', D: 'u32', stride: 'u32', column: 'u32' },
-    wgsl: () => `
+    wgsl: ({ slotted }) => `
 @compute @workgroup_size(${LANES})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * 65535u + group.x) * ${LANES}u + lane;
@@ -22,9 +22,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let row = i / u.D;
   let d = i - row * u.D;
   let b = row / u.T;
-  let position = positions[b] + i32(row - b * u.T);
+  let slot = ${slotted ? 'u32(positions[2u * b])' : 'b'};
+  let position = positions[${slotted ? '2u * b + 1u' : 'b'}] + i32(row - b * u.T);
   if (position < 0 || u32(position) >= u.C) { return; }
-  let to = (b * u.C + u32(position)) * u.D + d;
+  let to = (slot * u.C + u32(position)) * u.D + d;
   let from_ = row * u.stride + u.column + d;
   ${unroll(caches, (i) => `cache${i}[to] = rows${i}[from_];`)}
 }`,
@@ -37,7 +38,7 @@ export function lowerWriteRows(context: LoweringContext<{ readonly column: numbe
   const count = sizeOf([B, T, D]);
   if (count === 0) return;
   context.call(writeRowsKernel(caches), {
-    parameters: {},
+    parameters: { slotted: context.inputs[2 * caches].shape.length === 2 },
     bindings: {
       ...each(caches, 'cache', (i) => context.output(i)),
       ...each(caches, 'rows', (i) => context.input(caches + i)),

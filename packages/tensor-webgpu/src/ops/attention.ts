@@ -174,8 +174,8 @@ export const causalAttentionGradOp = defineOp<AttentionAttributes>({
  * Attention of T new tokens over `lengths[b]` cached ones and, causally, over themselves. The caller appends the new keys and values after: they
  * are the last 2·G·d columns of `qkv`, one row of the cache each.
  * @param qkv [B, T, (H + 2G)·d], the new tokens
- * @param cache [B, C, 2·G·d]: keys, values
- * @param lengths [B] i32: rows of the cache in use
+ * @param cache [B, C, 2·G·d]: keys, values; [S, C, 2·G·d] where `lengths` says which of S sequences are meant
+ * @param lengths [B] i32: rows of the cache in use; or [B, 2]: which sequence of the cache, and its rows in use
  * @returns [B, T, H·d]
  * @throws {ShapeError} if the cache does not fit
  */
@@ -186,20 +186,41 @@ export function cachedAttention(qkv: Tensor, cache: Tensor, lengths: Tensor, { h
   return apply(cachedAttentionOp, [qkv, cache, lengths], { heads, keyValueHeads });
 }
 
+/** Whether `lengths` are those of B sequences that are the cache's, [B], or are among them, [B, 2]. */
+export function fitsLengths({ shape }: TensorType, cache: TensorType, B: number): boolean {
+  return shape[0] === B && (shape.length === 1 ? cache.shape[0] === B : shape.length === 2 && shape[1] === 2);
+}
+
+/** The sequences that are meant, side by side, and their lengths [B]. */
+function takePlaces(cache: Tensor, places: Tensor): { cache: Tensor; lengths: Tensor } {
+  if (places.shape.length === 1) return { cache, lengths: places };
+  const [, C, D] = cache.shape;
+  const [B] = places.shape;
+  const column = (index: number) => places.slice([0, index], [B, 1]).reshape([B]);
+  return {
+    cache: cache
+      .reshape([cache.shape[0], C * D])
+      .gatherRows(column(0))
+      .reshape([B, C, D]),
+    lengths: column(1),
+  };
+}
+
 export const cachedAttentionOp = defineOp<{ readonly heads: number; readonly keyValueHeads: number }>({
   name: 'cachedAttention',
   kind: 'compute',
   infer: ([qkv, cache, lengths], { heads, keyValueHeads }) => {
     const [B, T, width] = qkv.shape;
     const d = width / (heads + 2 * keyValueHeads);
-    const fits = cache.shape.length === 3 && cache.shape[0] === B && cache.shape[2] === 2 * keyValueHeads * d && lengths.shape[0] === B;
+    const fits = cache.shape.length === 3 && cache.shape[2] === 2 * keyValueHeads * d && fitsLengths(lengths, cache, B);
     if (!fits)
       throw new ShapeError(
         `cachedAttention: qkv ${formatShape(qkv.shape)}, cache ${formatShape(cache.shape)} and lengths ${formatShape(lengths.shape)} do not fit ${heads} heads and ${keyValueHeads} of keys and values`,
       );
     return [{ shape: [B, T, heads * d], dtype: qkv.dtype }];
   },
-  define: ([qkv, cache, lengths], { heads, keyValueHeads }) => {
+  define: ([qkv, all, places], { heads, keyValueHeads }) => {
+    const { cache, lengths } = takePlaces(all, places);
     const [B, C, cached] = cache.shape;
     const T = qkv.shape[1];
     const stride = cached / 2;

@@ -268,6 +268,16 @@ const CASES: Readonly<Record<string, (r: Random, d: Drawn) => Case>> = {
       build: ([qkv, cache]) => cachedAttention(qkv, cache, lengths, { heads: H }),
     };
   },
+  'cachedAttention, of some sequences of a cache': (r, { B, H, M, N, d }) => {
+    const places = tensor(
+      Int32Array.from({ length: 2 * B }, (_, i) => r.below(i % 2 === 0 ? B + 2 : N + 1)),
+      [B, 2],
+    );
+    return {
+      inputs: [r.any(B, M, 3 * H * d), r.any(B + 2, N, 2 * H * d)],
+      build: ([qkv, cache]) => cachedAttention(qkv, cache, places, { heads: H }),
+    };
+  },
   'causalAttention, grouped queries': (r, { B, H, M, d }) => ({
     inputs: [r.any(B, M, 4 * H * d)],
     build: ([qkv]) => causalAttention(qkv, { heads: 2 * H, keyValueHeads: H }),

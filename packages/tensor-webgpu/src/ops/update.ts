@@ -5,6 +5,7 @@ import { lowerAdamW, lowerGlobalNorm } from '../kernels/adamw.js';
 import { lowerWriteRows } from '../kernels/write-rows.js';
 import { expectShape, formatShape } from '../shape.js';
 import { apply, applyAll, expectDType, expectFloat, type Tensor } from '../tensor.js';
+import { fitsLengths } from './attention.js';
 
 /** Elements per block of a flat variable set: parameters start at multiples of it, so each block belongs to one parameter. */
 export const BLOCK = 64;
@@ -13,7 +14,8 @@ export const BLOCK = 64;
  * The cache with rows [B, T, D] written at `positions[b]`, .., as an update of `cache`'s variable.
  * @param cache a variable [B, C, D]
  * @param rows [B, T, ≥ D]; D columns from `column` on are taken, so packed keys and values need no slicing
- * @param positions [B] i32: the row of each sequence's first new one; rows beyond C are left out
+ * @param positions [B] i32: the row of each sequence's first new one; rows beyond C are left out; or [B, 2]: which sequence of a cache [S, C, D],
+ *   each at most once, and that row
  */
 export function writeRows(cache: Tensor, rows: Tensor, positions: Tensor, { column = 0 }: { readonly column?: number } = {}): Tensor {
   expectFloat('writeRows', { cache, rows });
@@ -31,9 +33,8 @@ export const writeRowsOp = defineOp<{ readonly column: number }>({
     const fits =
       cache.shape.length === 3 &&
       rows.shape.length === 3 &&
-      rows.shape[0] === cache.shape[0] &&
       column + cache.shape[2] <= rows.shape[2] &&
-      positions.shape[0] === cache.shape[0];
+      fitsLengths(positions, cache, rows.shape[0]);
     if (!fits)
       throw new ShapeError(
         `writeRows: rows ${formatShape(rows.shape)} from column ${column} and positions ${formatShape(positions.shape)} do not fit cache ${formatShape(cache.shape)}`,
@@ -41,15 +42,17 @@ export const writeRowsOp = defineOp<{ readonly column: number }>({
     return inputs.slice(0, count);
   },
   evaluate: (inputs, outputs, { inputs: types }, { column }) => {
-    const [B, C, D] = types[0].shape;
-    const [, T, width] = types[outputs.length].shape;
+    const [, C, D] = types[0].shape;
+    const [B, T, width] = types[outputs.length].shape;
+    const slotted = types[2 * outputs.length].shape.length === 2;
     const positions = inputs[2 * outputs.length];
     outputs.forEach((y, i) => {
       y.set(inputs[i]);
       for (let b = 0; b < B; b++) {
-        for (let t = 0; t < T && positions[b] + t < C; t++) {
+        const [slot, first] = slotted ? [positions[2 * b], positions[2 * b + 1]] : [b, positions[b]];
+        for (let t = 0; t < T && first + t < C; t++) {
           const from = (b * T + t) * width + column;
-          y.set(inputs[outputs.length + i].subarray(from, from + D), (b * C + positions[b] + t) * D);
+          y.set(inputs[outputs.length + i].subarray(from, from + D), (slot * C + first + t) * D);
         }
       }
     });

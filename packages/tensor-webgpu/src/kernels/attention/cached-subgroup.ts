@@ -7,8 +7,9 @@ import { unroll } from '../forms.js';
 import { defineKernel } from '../kernel.js';
 import { loadRow, type RowForm, rowSum, storeRow } from '../row-form.js';
 import { MASKED } from './form.js';
+import { type Places, placeOf } from './places.js';
 
-export const cachedSubgroupKernel = defineKernel<RowForm>({
+export const cachedSubgroupKernel = defineKernel<RowForm & Places>({
   name: 'cached-attention-subgroup',
   bindings: { qkv: 'read', cache: 'read', lengths: 'read', y: 'write' },
   types: () => ({ qkv: 'vec4f', cache: 'vec4f', lengths: 'i32', y: 'vec4f' }),
@@ -19,7 +20,7 @@ export const cachedSubgroupKernel = defineKernel<RowForm>({
     /** `body` for the keys of a block that are cached, then for those that are new; `at` is where a key's row begins. */
     const keys = (body: (buffer: string) => string) => `
     for (var j = first; j < min(end, length); j++) {
-      let at = (group.z * u.capacity + j) * 2u * stride + shared_head;
+      let at = (slot * u.capacity + j) * 2u * stride + shared_head;
       ${body('cache')}
     }
     for (var j = max(first, length); j < end; j++) {
@@ -35,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.y * W4;
   let shared_head = group.y / u.shared_by * W4;
   let row0 = group.z * u.T;
-  let length = u32(lengths[group.z]);
+  ${placeOf(form)}
   let count = length + group.x + 1u;
   let q_at = (row0 + group.x) * (width + 2u * stride) + head;
   ${loadRow(form, 'query', 'q_at', 'qkv')}

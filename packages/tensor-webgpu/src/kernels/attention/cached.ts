@@ -7,6 +7,7 @@ import { defineKernel, type LoweringContext } from '../kernel.js';
 import { rowForm } from '../row-form.js';
 import { cachedSubgroupKernel } from './cached-subgroup.js';
 import { type AttentionForm, AttentionText, attentionForm, MASKED } from './form.js';
+import { type Places, placeOf } from './places.js';
 
 /** Functions that combine a value of every lane: loops over workgroup memory, the same on every adapter. */
 function acrossLanes(lanes: number, E: string): string {
@@ -24,7 +25,7 @@ fn ${name}(lane: u32, x: ${type}) -> ${type} {
   return `${over('lanes_max', 'f32', (x) => `max(result, ${x})`)}${over('lanes_sum', 'f32', (x) => `result + ${x}`)}${elements}`;
 }
 
-const cachedKernel = defineKernel<AttentionForm>({
+const cachedKernel = defineKernel<AttentionForm & Places>({
   name: 'cached-attention',
   bindings: { qkv: 'read', cache: 'read', lengths: 'read', y: 'write' },
   types: ({ vector }) => ({ lengths: 'i32', ...(vector === 4 ? { qkv: 'vec4f', cache: 'vec4f', y: 'vec4f' } : {}) }),
@@ -51,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.y * ${C}u;
   let shared_head = group.y / u.shared_by * ${C}u;
   let row0 = group.z * u.T;
-  let length = u32(lengths[group.z]);
+  ${placeOf(form)}
   let q_at = (row0 + group.x) * (width + 2u * stride) + head;
   var q: array<${E}, ${C}>;
   var o: array<${E}, ${C}>;
@@ -60,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum = 0.0;
   var j = lane;
   for (; j < length; j += ${form.lanes}u) {
-    let at = (group.z * u.capacity + j) * 2u * stride + shared_head;
+    let at = (slot * u.capacity + j) * 2u * stride + shared_head;
     ${take('cache')}
   }
   for (; j <= length + group.x; j += ${form.lanes}u) {
@@ -83,6 +84,7 @@ export function lowerCachedAttention(context: LoweringContext<{ readonly heads: 
   const headDim = D / heads;
   const row = rowForm(context.adapter, headDim);
   const form = attentionForm(context.adapter, headDim);
+  const slotted = context.inputs[2].shape.length === 2;
   const call = {
     bindings: { qkv: context.input(0), cache: context.input(1), lengths: context.input(2), y: context.output(0) },
     uniforms: {
@@ -95,9 +97,9 @@ export function lowerCachedAttention(context: LoweringContext<{ readonly heads: 
     },
     workgroups: [T, heads, B],
   } as const;
-  if (row !== undefined) context.call(cachedSubgroupKernel, { ...call, parameters: row });
+  if (row !== undefined) context.call(cachedSubgroupKernel, { ...call, parameters: { ...row, slotted } });
   else {
     const lanes = context.adapter.software ? 8 : 32;
-    context.call(cachedKernel, { ...call, parameters: { ...form, shared: false, block: 1, lanes } });
+    context.call(cachedKernel, { ...call, parameters: { ...form, shared: false, block: 1, lanes, slotted } });
   }
 }
