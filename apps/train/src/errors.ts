@@ -7,6 +7,7 @@ export type TrainErrorCode =
   | 'TRAIN_OPTION'
   | 'TRAIN_PREFLIGHT'
   | 'TRAIN_STATE'
+  | 'TRAIN_TASK'
   | 'RUN_DIFFERS'
   | 'STORE_DIFFERS';
 

@@ -13,6 +13,8 @@ import { TrainError } from '../errors.js';
 import { evaluateRun } from '../run/evaluate-run.js';
 import { tableRows } from '../run/report.js';
 import { trainingSchema } from '../run/training-config.js';
+import { scoreRun, taskRows } from '../tasks/score-run.js';
+import { readTask } from '../tasks/task.js';
 
 export const evalCommand = defineCommand({
   name: 'eval',
@@ -21,6 +23,8 @@ export const evalCommand = defineCommand({
     'scone-train eval --run runs/scone --data data',
     'scone-train eval --run runs/scone --through model',
     'scone-train eval --run runs/baseline --fgrams fgrams',
+    'scone-train eval --stride 64',
+    'scone-train eval --task blimp/adjunct_island.jsonl --task hellaswag_val.jsonl.gz --limit 500',
   ],
   config: z.strictObject({
     run: z.string().default('runs/scone').describe('a trained run'),
@@ -29,6 +33,10 @@ export const evalCommand = defineCommand({
     store: z.string().optional().describe('URL of the store (default: rows in the run’s folder)'),
     backend: backendOption,
     fgrams: z.string().optional().describe('of a plain decoder: f-grams by whose length its loss is told'),
+    stride: z.int().positive().optional().describe('windows that move by so many tokens, in each document alone (default: whole windows)'),
+    task: z.array(z.string()).default([]).describe('instead: .jsonl(.gz) of BLiMP, HellaSwag, PIQA or ARC, answered by log-likelihood'),
+    taskLabels: z.string().optional().describe('labels of one task, one a line, where they lie in a file of their own'),
+    limit: z.int().positive().optional().describe('items of each task (default: all)'),
     prompt: z.string().default('The').describe('the sample goes on from it'),
     seed: trainingSchema.shape.seed.describe('of the sample'),
   }),
@@ -58,12 +66,35 @@ export const evalCommand = defineCommand({
       isPlain || config.through === 'model' || set === undefined
         ? undefined
         : await openStore(url, { expect: { fgrams: set.hash, model: await fingerprint(model.variables) } });
+    if (config.task.length > 0) {
+      const tasks = await Promise.all(
+        config.task.map((file) =>
+          readTask(file, {
+            ...(config.taskLabels === undefined ? {} : { labels: config.taskLabels }),
+            ...(config.limit === undefined ? {} : { limit: config.limit }),
+          }),
+        ),
+      );
+      const scored = await scoreRun(device, {
+        directory,
+        model,
+        tasks,
+        tokenizer: data.tokenizer,
+        set,
+        rows: isPlain ? undefined : (store ?? 'model'),
+        progress,
+        signal,
+      });
+      output(scored, `${formatTable(taskRows(scored))}written: ${path.join(directory, 'tasks')}\n`);
+      return;
+    }
     const evaluation = await evaluateRun(device, {
       directory,
       model,
       data,
       ...(set === undefined ? {} : { set }),
       ...(isPlain ? {} : { rows: store ?? 'model' }),
+      ...(config.stride === undefined ? {} : { stride: config.stride }),
       prompt: config.prompt,
       seed: config.seed,
       label: path.basename(directory),

@@ -3,9 +3,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bandOf } from '../run/count-bands.js';
 import { modelOf } from '../run/model-config.js';
 import { EXPERIMENTS } from './experiments.js';
-import { bandOf, type GridRun, type RunResult, runOptionsSchema, runResultSchema } from './grid.js';
+import { type GridRun, type RunResult, runOptionsSchema, runResultSchema } from './grid.js';
 import { markdownTable, placed, writeFindings } from './render-results.js';
 
 let folder: string;

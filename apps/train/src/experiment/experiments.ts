@@ -1,6 +1,6 @@
 /** The experiments. Sizes are such that each grid ends within an hour or two on two cores without a GPU. */
+import { BAND_NAMES } from '../run/count-bands.js';
 import type { Experiment, GridRun, RunResult } from './grid.js';
-import { BAND_NAMES } from './grid.js';
 
 const MAIN = 999_936;
 const HALF = 499_712;

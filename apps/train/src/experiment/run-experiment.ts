@@ -11,6 +11,7 @@ import { evaluate, listCheckpoints, type Model, openModel, type PositionLoss, ty
 import { type Dataset, type FgramSet, mine, openDataset, openFgrams, prepareDataset, type TokenizerJson } from '@sconelm/ngram-miner';
 import { copyStore, openStore, rowDtypes } from '@sconelm/offload-store';
 import type { Device } from '@sconelm/tensor-webgpu';
+import { bandOf } from '../run/count-bands.js';
 import { readMetrics } from '../run/metrics.js';
 import { modelOf } from '../run/model-config.js';
 import { precomputeRun } from '../run/precompute-run.js';
@@ -18,8 +19,7 @@ import type { RunInputs } from '../run/start-run.js';
 import { trainingFlops } from '../run/summary.js';
 import { trainRun } from '../run/train-run.js';
 import { trainingSchema } from '../run/training-config.js';
-import { bandOf, type Experiment, type GridRun, type Group, type RunResult, runOptionsSchema, runResultSchema } from './grid.js';
-
+import { type Experiment, type GridRun, type Group, type RunResult, runOptionsSchema, runResultSchema } from './grid.js';
 export interface ExperimentOptions {
   /** The bundled corpus. */
   readonly corpus: string;

@@ -29,6 +29,11 @@ export const runEvaluationSchema = z.strictObject({
   store: z.strictObject({ rows: z.int(), rowBytes: z.int(), dtype: z.string() }).optional(),
   /** Per match length (1: none): positions, and the sum of the losses there. */
   byLength: z.record(z.string(), z.strictObject({ count: z.int(), loss: z.number() })),
+  /** The same by the count of the f-gram in the training text; only where f-grams were given. */
+  byCount: z.record(z.string(), z.strictObject({ count: z.int(), loss: z.number() })).optional(),
+  /** With strided windows: how far they move, and each document's tokens, loss in nats per token, and bits per byte. */
+  stride: z.int().optional(),
+  documents: z.array(z.strictObject({ tokens: z.int(), loss: z.number(), bitsPerByte: z.number() })).optional(),
   sample: z.array(z.strictObject({ text: z.string(), length: z.int() })),
 });
 export type RunEvaluation = z.infer<typeof runEvaluationSchema>;
