@@ -27,9 +27,9 @@ export const KERNELS = [
     features: 'simd,bulk-memory,threads',
   },
   {
-    source: path.join(ROOT, 'packages/offload-store/src/codecs/quantized.as'),
-    module: path.join(ROOT, 'packages/offload-store/src/codecs/quantized-module.ts'),
-    name: 'quantizedModule',
+    source: path.join(ROOT, 'packages/offload-store/src/codecs/kernel.as'),
+    module: path.join(ROOT, 'packages/offload-store/src/codecs/kernel-module.ts'),
+    name: 'kernelModule',
     memory: ['--initialMemory', '1'],
     features: 'simd',
   },

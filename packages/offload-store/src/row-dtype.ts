@@ -1,7 +1,7 @@
 /** Row dtypes: how [width] f32 values become rowBytes bytes and back. Bytes are little-endian, whatever the machine. */
 import { Bf16Rows, F16Rows, F32Rows } from './codecs/float.js';
+import { type KernelForm, KernelRows, runsKernel } from './codecs/kernel.js';
 import { Int4Rows, Int8Rows, int4RowBytes, int8RowBytes } from './codecs/quantized.js';
-import { Int4KernelRows, Int8KernelRows, runsKernel } from './codecs/quantized-kernel.js';
 import type { RowBuffer } from './codecs/row-buffer.js';
 
 export type { RowBuffer } from './codecs/row-buffer.js';
@@ -12,14 +12,16 @@ export type RowDtype = (typeof rowDtypes)[number];
 interface Codec {
   readonly rowBytes: (width: number) => number;
   readonly Rows: new (width: number, rows: number) => RowBuffer;
+  /** Absent where the kernel has nothing to do. */
+  readonly kernel?: KernelForm;
 }
 
 const codecs: Readonly<Record<RowDtype, Codec>> = {
   f32: { rowBytes: (width) => width * 4, Rows: F32Rows },
-  f16: { rowBytes: (width) => width * 2, Rows: F16Rows },
-  bf16: { rowBytes: (width) => width * 2, Rows: Bf16Rows },
-  int8: { rowBytes: int8RowBytes, Rows: runsKernel ? Int8KernelRows : Int8Rows },
-  int4: { rowBytes: int4RowBytes, Rows: runsKernel ? Int4KernelRows : Int4Rows },
+  f16: { rowBytes: (width) => width * 2, Rows: F16Rows, kernel: 'F16' },
+  bf16: { rowBytes: (width) => width * 2, Rows: Bf16Rows, kernel: 'Bf16' },
+  int8: { rowBytes: int8RowBytes, Rows: Int8Rows, kernel: 'Int8' },
+  int4: { rowBytes: int4RowBytes, Rows: Int4Rows, kernel: 'Int4' },
 };
 
 export function rowBytesOf(dtype: RowDtype, width: number): number {
@@ -29,7 +31,8 @@ export function rowBytesOf(dtype: RowDtype, width: number): number {
 /** A new buffer of `rows` rows of [width] in `dtype`. */
 export function allocateRows(dtype: RowDtype, width: number, rows: number): RowBuffer {
   expectLittleEndian();
-  return new codecs[dtype].Rows(width, rows);
+  const { rowBytes, Rows, kernel } = codecs[dtype];
+  return kernel !== undefined && runsKernel ? new KernelRows(kernel, width, rows, rowBytes(width)) : new Rows(width, rows);
 }
 
 function expectLittleEndian(): void {

@@ -1,12 +1,25 @@
 /**
- * Rows of small integers in AssemblyScript, sixteen elements at a time; `quantized.ts` has the forms and does the same in plain TypeScript, bit for bit.
- * Works on rows that were copied into this memory; up to 128 bytes behind a row of f32 are written to.
+ * Rows of f16, bf16 and small integers in AssemblyScript, several elements at a time; `float.ts` and `quantized.ts` have the forms and do the same in plain
+ * TypeScript, bit for bit. Works on rows that were copied into this memory; up to 128 bytes behind a row are written to.
  */
+
+const INFINITY_BITS: i32 = 0x7f800000;
+/** 65,520, the first f32 that rounds beyond the largest half. */
+const HALF_OVERFLOW: i32 = 0x477ff000;
+/** The first that rounds beyond the largest bf16. */
+const BF16_OVERFLOW: i32 = 0x7f7f8000;
 
 /** Added to a double of small magnitude, this leaves the nearest integer, ties to even, in the low bits. */
 const ROUND: f64 = 6755399441055744; // 1.5 * 2^52
 const LARGEST_BITS: i32 = 0x7f7fffff;
 const SMALLEST_NORMAL: f32 = reinterpret<f32>(0x00800000);
+
+/** Zeros behind a row, so that what an earlier one left there is not taken for its values. */
+// @ts-ignore: decorator
+@inline
+function clearBehind(from: usize, width: i32, count: i32): void {
+  for (let i = 0; i < count; i++) store<f32>(from + (<usize>(width + i) << 2), 0);
+}
 
 /** Index of the first of `width` values that is infinite or none. There is one. */
 function firstBad(from: usize, width: i32): i32 {
@@ -42,7 +55,7 @@ function quotients(at: usize, inverse: v128): v128 {
 /** @returns the index of the first value that is not finite, or -1 */
 export function encodeInt8(from: usize, width: i32, to: usize): i32 {
   const rowBytes = ((width + 3) & ~3) + 4;
-  for (let i = 0; i < 16; i++) store<f32>(from + (<usize>(width + i) << 2), 0);
+  clearBehind(from, width, 16);
   let most = i32x4.splat(0);
   for (let i = 0; i < width; i += 4) most = i32x4.max_s(most, magnitudes(from + (<usize>i << 2)));
   const bits = largestOf(most);
@@ -96,7 +109,7 @@ function halfOf(value: f32): i32 {
   const bits = reinterpret<u32>(value);
   const magnitude = bits & 0x7fffffff;
   const sign = (bits >> 16) & 0x8000;
-  if (magnitude >= 0x477ff000) return -1;
+  if (<i32>magnitude >= HALF_OVERFLOW) return -1;
   if (magnitude >= 0x38800000) return <i32>(sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13));
   // In units of the smallest half, 2^-24.
   return <i32>(sign | <u32>nearest<f64>(<f64>reinterpret<f32>(magnitude) * 16777216));
@@ -113,7 +126,7 @@ function valueOf(half: u32): f32 {
 export function encodeInt4(from: usize, width: i32, to: usize): i32 {
   const groups = (width + 31) >> 5;
   const rowBytes = (groups * 18 + 3) & ~3;
-  for (let i = 0; i < 32; i++) store<f32>(from + (<usize>(width + i) << 2), 0);
+  clearBehind(from, width, 32);
   store<u16>(to + rowBytes - 2, 0);
   const scales = to + (<usize>groups << 4);
   for (let group = 0; group < groups; group++) {
@@ -162,5 +175,97 @@ export function decodeInt4(from: usize, rows: i32, width: i32, to: usize): void 
     }
     from += rowBytes;
     to += <usize>width << 2;
+  }
+}
+
+/** Four f32 as halves in i32, where none is HALF_OVERFLOW or more. */
+// @ts-ignore: decorator
+@inline
+function halves(bits: v128): v128 {
+  const magnitude = v128.and(bits, i32x4.splat(0x7fffffff));
+  const odd = v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(1));
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(magnitude, i32x4.splat(0xfff - 0x38000000)), odd), 13);
+  // Beside 0.5 a float has steps of 2^-24, those of the subnormal halves: the addition rounds.
+  const subnormal = i32x4.sub(f32x4.add(magnitude, f32x4.splat(0.5)), i32x4.splat(0x3f000000));
+  const half = v128.bitselect(subnormal, normal, i32x4.lt_s(magnitude, i32x4.splat(0x38800000)));
+  return v128.or(half, v128.and(i32x4.shr_u(bits, 16), i32x4.splat(0x8000)));
+}
+
+/** @returns the index of the first finite value that no half can hold, or -1 */
+export function encodeF16(from: usize, width: i32, to: usize): i32 {
+  clearBehind(from, width, 8);
+  let most = i32x4.splat(0);
+  for (let i = 0; i < width; i += 8) {
+    const at = from + (<usize>i << 2);
+    most = i32x4.max_s(most, i32x4.max_s(magnitudes(at), magnitudes(at + 16)));
+    v128.store(to + (<usize>i << 1), i16x8.narrow_i32x4_u(halves(v128.load(at)), halves(v128.load(at + 16))));
+  }
+  if (largestOf(most) < HALF_OVERFLOW) return -1;
+  for (let i = 0; i < width; i++) {
+    const bits = load<i32>(from + (<usize>i << 2));
+    const magnitude = bits & 0x7fffffff;
+    if (magnitude < HALF_OVERFLOW) continue;
+    if (magnitude < INFINITY_BITS) return i;
+    store<u16>(to + (<usize>i << 1), <u16>(((bits >>> 16) & 0x8000) | (magnitude == INFINITY_BITS ? 0x7c00 : 0x7e00)));
+  }
+  return -1;
+}
+
+/** Four halves in i32 as f32. */
+// @ts-ignore: decorator
+@inline
+function widened(half: v128): v128 {
+  const magnitude = i32x4.shl(v128.and(half, i32x4.splat(0x7fff)), 13);
+  const exponent = v128.and(magnitude, i32x4.splat(0x0f800000));
+  const rebias = i32x4.splat(0x38000000);
+  const normal = i32x4.add(i32x4.add(magnitude, rebias), v128.and(i32x4.eq(exponent, i32x4.splat(0x0f800000)), rebias));
+  // Without its leading one: it is put there, then taken away.
+  const subnormal = f32x4.sub(i32x4.add(magnitude, i32x4.splat(0x38800000)), f32x4.splat(reinterpret<f32>(0x38800000)));
+  const value = v128.bitselect(subnormal, normal, i32x4.eq(exponent, i32x4.splat(0)));
+  return v128.or(value, i32x4.shl(v128.and(half, i32x4.splat(0x8000)), 16));
+}
+
+export function decodeF16(from: usize, rows: i32, width: i32, to: usize): void {
+  for (let i: i32 = 0, size = rows * width; i < size; i += 8) {
+    const eight = v128.load(from + (<usize>i << 1));
+    v128.store(to + (<usize>i << 2), widened(i32x4.extend_low_i16x8_u(eight)));
+    v128.store(to + (<usize>i << 2), widened(i32x4.extend_high_i16x8_u(eight)), 16);
+  }
+}
+
+/** The upper halves of four f32 below BF16_OVERFLOW, rounded to nearest, ties to even. */
+// @ts-ignore: decorator
+@inline
+function uppers(bits: v128): v128 {
+  const odd = v128.and(i32x4.shr_u(bits, 16), i32x4.splat(1));
+  return i32x4.shr_u(i32x4.add(i32x4.add(bits, i32x4.splat(0x7fff)), odd), 16);
+}
+
+/** @returns the index of the first finite value that no bf16 can hold, or -1 */
+export function encodeBf16(from: usize, width: i32, to: usize): i32 {
+  clearBehind(from, width, 8);
+  let most = i32x4.splat(0);
+  for (let i = 0; i < width; i += 8) {
+    const at = from + (<usize>i << 2);
+    most = i32x4.max_s(most, i32x4.max_s(magnitudes(at), magnitudes(at + 16)));
+    v128.store(to + (<usize>i << 1), i16x8.narrow_i32x4_u(uppers(v128.load(at)), uppers(v128.load(at + 16))));
+  }
+  if (largestOf(most) < BF16_OVERFLOW) return -1;
+  for (let i = 0; i < width; i++) {
+    const bits = load<i32>(from + (<usize>i << 2));
+    const magnitude = bits & 0x7fffffff;
+    if (magnitude < BF16_OVERFLOW) continue;
+    if (magnitude < INFINITY_BITS) return i;
+    // A NaN must not become an infinity.
+    store<u16>(to + (<usize>i << 1), <u16>((bits >>> 16) | (magnitude > INFINITY_BITS ? 0x40 : 0)));
+  }
+  return -1;
+}
+
+export function decodeBf16(from: usize, rows: i32, width: i32, to: usize): void {
+  for (let i: i32 = 0, size = rows * width; i < size; i += 8) {
+    const eight = v128.load(from + (<usize>i << 1));
+    v128.store(to + (<usize>i << 2), i32x4.shl(i32x4.extend_low_i16x8_u(eight), 16));
+    v128.store(to + (<usize>i << 2), i32x4.shl(i32x4.extend_high_i16x8_u(eight), 16), 16);
   }
 }

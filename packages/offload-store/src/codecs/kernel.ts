@@ -1,6 +1,5 @@
-/** Rows of small integers by a WebAssembly module with SIMD, several times as fast as `quantized.ts` and equal to it bit for bit. */
-import { int4RowBytes, int8RowBytes } from './quantized.js';
-import { quantizedModule } from './quantized-module.js';
+/** Rows by a WebAssembly module with SIMD, several times as fast as `float.ts` and `quantized.ts`, and equal to them bit for bit. */
+import { kernelModule } from './kernel-module.js';
 import type { RowBuffer } from './row-buffer.js';
 
 /** What of WebAssembly is used: the types of ES and Node do not have it. */
@@ -9,14 +8,13 @@ interface WebAssemblyNamespace {
   readonly Instance: new (module: object) => { readonly exports: unknown };
 }
 
+/** The dtypes that the module knows, by their names in it. */
+export type KernelForm = 'F16' | 'Bf16' | 'Int8' | 'Int4';
+
 /** What an instance exports; addresses are bytes from the start of its memory. */
-interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
-  encodeInt8(from: number, width: number, to: number): number;
-  encodeInt4(from: number, width: number, to: number): number;
-  decodeInt8(from: number, rows: number, width: number, to: number): void;
-  decodeInt4(from: number, rows: number, width: number, to: number): void;
-}
+type Exports = { readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number } } & {
+  readonly [name in `encode${KernelForm}`]: (from: number, width: number, to: number) => number;
+} & { readonly [name in `decode${KernelForm}`]: (from: number, rows: number, width: number, to: number) => void };
 
 /** The module's memory: f32 from 0 on, encoded rows from `encodedAt` on; both with room for the kernel's last vector. */
 interface Stage {
@@ -47,7 +45,7 @@ function reserve(rowBytes: number): Stage {
 
 function instantiate(): Exports {
   const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: WebAssemblyNamespace };
-  const bytes = Uint8Array.from(atob(quantizedModule), (character) => character.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(kernelModule), (character) => character.charCodeAt(0));
   return new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as Exports;
 }
 
@@ -62,28 +60,29 @@ export const runsKernel: boolean = (() => {
 })();
 
 /** Rows of [width] that pass through the module's memory. */
-abstract class KernelRows implements RowBuffer {
+export class KernelRows implements RowBuffer {
   readonly bytes: Uint8Array;
+  readonly #encode: `encode${KernelForm}`;
+  readonly #decode: `decode${KernelForm}`;
   readonly #width: number;
   readonly #rowBytes: number;
   /** Of a row, encoded or decoded, whichever is longer. */
   readonly #largest: number;
 
-  constructor(width: number, rows: number, rowBytes: number) {
+  constructor(form: KernelForm, width: number, rows: number, rowBytes: number) {
+    this.#encode = `encode${form}`;
+    this.#decode = `decode${form}`;
     this.#width = width;
     this.#rowBytes = rowBytes;
     this.#largest = Math.max(width * 4, rowBytes);
     this.bytes = new Uint8Array(rows * rowBytes);
   }
 
-  protected abstract encodeIn(exports: Exports, width: number, to: number): number;
-  protected abstract decodeIn(exports: Exports, from: number, rows: number, width: number): void;
-
   encode(row: number, source: Float32Array, from: number): number {
     const [width, rowBytes] = [this.#width, this.#rowBytes];
     const { exports, encodedAt, floats, bytes } = reserve(this.#largest);
     floats.set(source.subarray(from, from + width));
-    const beyond = this.encodeIn(exports, width, encodedAt);
+    const beyond = exports[this.#encode](0, width, encodedAt);
     if (beyond < 0) this.bytes.set(bytes.subarray(encodedAt, encodedAt + rowBytes), row * rowBytes);
     return beyond;
   }
@@ -96,32 +95,8 @@ abstract class KernelRows implements RowBuffer {
       const rows = Math.min(step, count - done);
       const first = row + done;
       bytes.set(this.bytes.subarray(first * rowBytes, (first + rows) * rowBytes), encodedAt);
-      this.decodeIn(exports, encodedAt, rows, width);
+      exports[this.#decode](encodedAt, rows, width, 0);
       into.set(floats.subarray(0, rows * width), to + done * width);
     }
-  }
-}
-
-export class Int8KernelRows extends KernelRows {
-  constructor(width: number, rows: number) {
-    super(width, rows, int8RowBytes(width));
-  }
-  protected encodeIn(exports: Exports, width: number, to: number): number {
-    return exports.encodeInt8(0, width, to);
-  }
-  protected decodeIn(exports: Exports, from: number, rows: number, width: number): void {
-    exports.decodeInt8(from, rows, width, 0);
-  }
-}
-
-export class Int4KernelRows extends KernelRows {
-  constructor(width: number, rows: number) {
-    super(width, rows, int4RowBytes(width));
-  }
-  protected encodeIn(exports: Exports, width: number, to: number): number {
-    return exports.encodeInt4(0, width, to);
-  }
-  protected decodeIn(exports: Exports, from: number, rows: number, width: number): void {
-    exports.decodeInt4(from, rows, width, 0);
   }
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Bf16Rows, F16Rows } from './float.js';
+import { KernelRows, runsKernel } from './kernel.js';
 import { Int4Rows, Int8Rows } from './quantized.js';
-import { Int4KernelRows, Int8KernelRows, runsKernel } from './quantized-kernel.js';
 
 it('the module runs here', () => {
   expect(runsKernel).toBe(true);
@@ -24,9 +25,16 @@ const scale = fc.constantFrom(1, 1, 1e-38, 3e-8, 1e4);
 const filler = fc.oneof({ weight: 20, arbitrary: fc.nat(40) }, { weight: 1, arbitrary: fc.constantFrom(9000, 17_000, 40_000) });
 
 describe.each([
-  { name: 'int8', Plain: Int8Rows, Kernel: Int8KernelRows },
-  { name: 'int4', Plain: Int4Rows, Kernel: Int4KernelRows },
-])('$name rows of the module', ({ Plain, Kernel }) => {
+  { form: 'F16', Plain: F16Rows },
+  { form: 'Bf16', Plain: Bf16Rows },
+  { form: 'Int8', Plain: Int8Rows },
+  { form: 'Int4', Plain: Int4Rows },
+] as const)('$form rows of the module', ({ form, Plain }) => {
+  const pair = (width: number, rows: number) => {
+    const plain = new Plain(width, rows);
+    return [plain, new KernelRows(form, width, rows, plain.bytes.length / rows)] as const;
+  };
+
   it('are those of plain TypeScript, bit for bit, encoded and decoded', () => {
     fc.assert(
       fc.property(fc.array(row, { minLength: 1, maxLength: 5 }), scale, filler, (seeds, factor, extra) => {
@@ -34,8 +42,7 @@ describe.each([
         const rows = seeds.map((seed) =>
           Float32Array.from({ length: width }, (_, i) => seed[i % seed.length] * (i < 64 ? 1 : 0.3) * factor),
         );
-        const plain = new Plain(width, rows.length);
-        const kernel = new Kernel(width, rows.length);
+        const [plain, kernel] = pair(width, rows.length);
         const beyond = rows.map((values, i) => plain.encode(i, values, 0));
         expect(rows.map((values, i) => kernel.encode(i, Float32Array.of(9, ...values), 1))).toEqual(beyond);
         // Nothing is said about rows that cannot be held.
@@ -61,7 +68,7 @@ describe.each([
     const width = 37;
     const count = 5000;
     const values = Float32Array.from({ length: width * count }, (_, i) => Math.sin(i));
-    const [plain, kernel] = [new Plain(width, count), new Kernel(width, count)];
+    const [plain, kernel] = pair(width, count);
     for (const buffer of [plain, kernel]) for (let i = 0; i < count; i += 1) buffer.encode(i, values, i * width);
     const [expected, got] = [new Float32Array(values.length), new Float32Array(values.length)];
     plain.decode(0, count, expected, 0);
