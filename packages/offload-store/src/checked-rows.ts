@@ -2,43 +2,59 @@
 
 import { crc32 } from '@sconelm/artifact/portable';
 import type { RowReader } from './backend.js';
-import { type Checksums, damagedBlock } from './checksums.js';
+import { type Checksums, damagedBlocks } from './checksums.js';
 import type { RowSource } from './hot-rows.js';
 
+/** Bytes of blocks that are read at a time. */
+const GROUP_BYTES = 2 ** 24;
+
+const GOOD = 1;
+const DAMAGED = 2;
+
 /**
- * Reads a block whole when one of its rows is first wanted. On a medium that holds still the block is known to be good from then on, and rows are
- * read alone.
+ * Reads a block whole when one of its rows is first wanted. On a medium that holds still the block is known to be good or damaged from then on; rows
+ * of good ones are read alone.
  */
 export class FirstTouchRows implements RowSource {
+  readonly #url: string;
   readonly #reader: RowReader;
   readonly #blocks: CheckedBlocks;
-  readonly #good: Uint8Array;
+  /** By block; 0 where nothing is known. */
+  readonly #states: Uint8Array;
 
   constructor(url: string, reader: RowReader, checksums: Checksums) {
+    this.#url = url;
     this.#reader = reader;
-    this.#blocks = new CheckedBlocks(url, reader, checksums);
-    this.#good = new Uint8Array(Math.ceil(reader.manifest.rows / reader.manifest.blockRows));
+    this.#blocks = new CheckedBlocks(reader, checksums);
+    this.#states = new Uint8Array(Math.ceil(reader.manifest.rows / reader.manifest.blockRows));
   }
 
   readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): void | Promise<void> {
     const { blockRows } = this.#reader.manifest;
     const touched: number[] = [];
+    const damaged: number[] = [];
     for (const id of ids) {
       const block = Math.floor(id / blockRows);
-      if (this.#good[block] === 0 && touched.at(-1) !== block) touched.push(block);
+      if (this.#states[block] === 0 && touched.at(-1) !== block) touched.push(block);
+      if (this.#states[block] === DAMAGED && damaged.at(-1) !== block) damaged.push(block);
     }
+    if (damaged.length > 0) throw damagedBlocks(this.#url, this.#reader.manifest, damaged);
     return touched.length === 0 ? this.#reader.readRows(ids, into, signal) : this.#touch(touched, ids, into, signal);
   }
 
   async #touch(blocks: readonly number[], ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
-    await this.#blocks.read(blocks, signal);
-    for (const block of blocks) this.#good[block] = 1;
+    const damaged = await this.#blocks.each(blocks, signal, (block) => {
+      this.#states[block] = GOOD;
+    });
+    for (const block of damaged) this.#states[block] = DAMAGED;
+    if (damaged.length > 0) throw damagedBlocks(this.#url, this.#reader.manifest, damaged);
     await this.#reader.readRows(ids, into, signal);
   }
 }
 
 /** For media that may change or damage rows in passing: every byte that is given out was in a block that matched its checksum. */
 export class AlwaysCheckedRows implements RowSource {
+  readonly #url: string;
   readonly #reader: RowReader;
   readonly #blocks: CheckedBlocks;
   readonly #capacity: number;
@@ -47,74 +63,100 @@ export class AlwaysCheckedRows implements RowSource {
 
   /** @param cacheBytes bytes of blocks that are kept */
   constructor(url: string, reader: RowReader, checksums: Checksums, cacheBytes: number) {
+    this.#url = url;
     this.#reader = reader;
-    this.#blocks = new CheckedBlocks(url, reader, checksums);
+    this.#blocks = new CheckedBlocks(reader, checksums);
     this.#capacity = Math.floor(cacheBytes / (reader.manifest.blockRows * reader.manifest.rowBytes));
   }
 
   readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): void | Promise<void> {
     const { blockRows } = this.#reader.manifest;
-    const found = new Map<number, Uint8Array>();
     const missing: number[] = [];
-    for (const block of new Set(Array.from(ids, (id) => Math.floor(id / blockRows)))) {
+    for (let at = 0; at < ids.length; ) {
+      const block = Math.floor(ids[at]! / blockRows);
       const bytes = this.#kept.get(block);
+      let end = at + 1;
+      while (end < ids.length && Math.floor(ids[end]! / blockRows) === block) end += 1;
       if (bytes === undefined) missing.push(block);
       else {
-        this.#kept.delete(block);
-        this.#kept.set(block, bytes);
-        found.set(block, bytes);
+        this.#keep(block, bytes);
+        this.#copy(block, bytes, ids, at, into);
       }
+      at = end;
     }
-    if (missing.length === 0) return this.#copy(ids, found, into);
-    return this.#blocks.read(missing, signal).then((blocks) => {
-      missing.forEach((block, i) => {
-        found.set(block, blocks[i]!);
-        if (this.#capacity > 0) this.#kept.set(block, blocks[i]!.slice());
-      });
-      this.#copy(ids, found, into);
-      for (const block of this.#kept.keys()) {
-        if (this.#kept.size <= this.#capacity) break;
-        this.#kept.delete(block);
-      }
-    });
+    if (missing.length > 0) return this.#fetch(missing, ids, into, signal);
   }
 
-  #copy(ids: Uint32Array, blocks: ReadonlyMap<number, Uint8Array>, into: Uint8Array): void {
-    const { blockRows, rowBytes } = this.#reader.manifest;
-    ids.forEach((id, i) => {
-      const block = Math.floor(id / blockRows);
-      const at = (id - block * blockRows) * rowBytes;
-      into.set(blocks.get(block)!.subarray(at, at + rowBytes), i * rowBytes);
+  async #fetch(blocks: readonly number[], ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    const { blockRows } = this.#reader.manifest;
+    let at = 0;
+    const damaged = await this.#blocks.each(blocks, signal, (block, bytes) => {
+      while (ids[at]! < block * blockRows) at += 1;
+      this.#copy(block, bytes, ids, at, into);
+      if (this.#capacity > 0) this.#keep(block, bytes.slice());
     });
+    if (damaged.length > 0) throw damagedBlocks(this.#url, this.#reader.manifest, damaged);
+  }
+
+  /** Copies the rows of a block, the first of which is `ids[at]`. */
+  #copy(block: number, bytes: Uint8Array, ids: Uint32Array, at: number, into: Uint8Array): void {
+    const { blockRows, rowBytes } = this.#reader.manifest;
+    const first = block * blockRows;
+    for (let i = at; i < ids.length && ids[i]! < first + blockRows; i += 1) {
+      const from = (ids[i]! - first) * rowBytes;
+      into.set(bytes.subarray(from, from + rowBytes), i * rowBytes);
+    }
+  }
+
+  #keep(block: number, bytes: Uint8Array): void {
+    this.#kept.delete(block);
+    this.#kept.set(block, bytes);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= this.#capacity) break;
+      this.#kept.delete(oldest);
+    }
   }
 }
 
 class CheckedBlocks {
-  readonly #url: string;
   readonly #reader: RowReader;
   readonly #checksums: Checksums;
 
-  constructor(url: string, reader: RowReader, checksums: Checksums) {
-    this.#url = url;
+  constructor(reader: RowReader, checksums: Checksums) {
     this.#reader = reader;
     this.#checksums = checksums;
   }
 
-  /** The bytes of whole blocks, in one call of the backend, so that neighbours come together. @param blocks ascending @throws {CorruptStoreError} */
-  async read(blocks: readonly number[], signal: AbortSignal | undefined): Promise<Uint8Array[]> {
+  /**
+   * Reads whole blocks, many in one call of the backend, so that neighbours come together; memory is bounded.
+   * @param blocks ascending
+   * @param visit gets those that match their checksums, in order; the bytes are good until it returns
+   * @returns those that do not match
+   */
+  async each(
+    blocks: readonly number[],
+    signal: AbortSignal | undefined,
+    visit: (block: number, bytes: Uint8Array) => void,
+  ): Promise<number[]> {
     const { rows, rowBytes, blockRows } = this.#reader.manifest;
-    const ids = blocks.flatMap((block) =>
-      Array.from({ length: Math.min(blockRows, rows - block * blockRows) }, (_, i) => block * blockRows + i),
-    );
-    const bytes = new Uint8Array(ids.length * rowBytes);
-    const [sums] = await Promise.all([
-      Promise.all(blocks.map((block) => this.#checksums.of(block))),
-      this.#reader.readRows(Uint32Array.from(ids), bytes, signal),
-    ]);
-    return blocks.map((block, i) => {
-      const own = bytes.subarray(i * blockRows * rowBytes, (i + 1) * blockRows * rowBytes); // only the store's last block is shorter
-      if (crc32(own) !== sums[i]) throw damagedBlock(this.#url, this.#reader.manifest, block);
-      return own;
-    });
+    const damaged: number[] = [];
+    const step = Math.max(1, Math.floor(GROUP_BYTES / (blockRows * rowBytes)));
+    for (let start = 0; start < blocks.length; start += step) {
+      const group = blocks.slice(start, start + step);
+      const ids = group.flatMap((block) =>
+        Array.from({ length: Math.min(blockRows, rows - block * blockRows) }, (_, i) => block * blockRows + i),
+      );
+      const bytes = new Uint8Array(ids.length * rowBytes);
+      const [sums] = await Promise.all([
+        Promise.all(group.map((block) => this.#checksums.of(block))),
+        this.#reader.readRows(Uint32Array.from(ids), bytes, signal),
+      ]);
+      group.forEach((block, i) => {
+        const own = bytes.subarray(i * blockRows * rowBytes, (i + 1) * blockRows * rowBytes); // only the store's last block is shorter
+        if (crc32(own) === sums[i]) visit(block, own);
+        else damaged.push(block);
+      });
+    }
+    return damaged;
   }
 }

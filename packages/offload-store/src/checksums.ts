@@ -82,8 +82,11 @@ export class Checksums {
   }
 }
 
-export function damagedBlock(url: string, { rows, blockRows }: BlockForm, block: number): CorruptStoreError {
-  const first = block * blockRows;
-  const last = Math.min(first + blockRows, rows) - 1;
-  return new CorruptStoreError(`${url}: block ${block} (rows ${first} to ${last}) does not match its checksum`);
+/** @param blocks at least one */
+export function damagedBlocks(url: string, { rows, blockRows }: BlockForm, blocks: readonly number[]): CorruptStoreError {
+  const ranges = blocks.map((block) => ({ from: block * blockRows, to: Math.min((block + 1) * blockRows, rows) }));
+  const { from, to } = ranges[0]!;
+  const others = blocks.length === 1 ? 'does' : `and ${blocks.length - 1} more do`;
+  const message = `${url}: block ${blocks[0]} (rows ${from} to ${to - 1}) ${others} not match its checksum`;
+  return new CorruptStoreError(message, undefined, undefined, ranges);
 }

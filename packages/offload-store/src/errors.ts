@@ -50,8 +50,11 @@ export class StoreMismatchError extends StoreError {
 
 /** Rows that are not what was written. */
 export class CorruptStoreError extends StoreError {
-  constructor(message: string, remedy = 'Copy or precompute the store again.', cause?: unknown) {
+  /** Which rows it is about, where that is known: the others of a read need not be looked for one by one. */
+  readonly rows: readonly { readonly from: number; readonly to: number }[] | undefined;
+  constructor(message: string, remedy = 'Copy or precompute the store again.', cause?: unknown, rows?: CorruptStoreError['rows']) {
     super('STORE_CORRUPT', message, remedy, cause);
+    this.rows = rows;
   }
 }
 

@@ -1,10 +1,12 @@
 /** The rows of the lowest ids in memory. Ids are ranks, so these are the ones that are asked for most, and a bound on them is all the policy. */
-import type { RowReader } from './backend.js';
 import type { StoreManifest } from './manifest.js';
 import { allocateRows, type RowBuffer } from './row-dtype.js';
 
-/** Where rows come from: a backend's reader, or the same with its blocks checked. */
-export type RowSource = Pick<RowReader, 'readRows'>;
+/** Where rows come from: a backend's reader, or what stands before it. */
+export interface RowSource {
+  /** As a backend's. @param lost gets the ids of rows that could not be had and are zeros, where they are not an error */
+  readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined, lost?: Set<number>): void | Promise<void>;
+}
 
 /** Bytes read at a time while the rows are loaded, so that others get their turn. */
 const CHUNK_BYTES = 2 ** 20;

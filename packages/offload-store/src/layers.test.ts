@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { defineBackend } from './backend.js';
+import { numbersFrom } from './conformance/kit.js';
 import {
   CorruptStoreError,
   createStore,
@@ -135,6 +136,99 @@ describe('damaged rows', () => {
     broken.damaged = new Set([4]);
     await expect(read(store, [4])).rejects.toThrow(/row 4 was computed with NaN at element 0/);
   });
+});
+
+/** A store in memory that fails now and then, in time or late, as the numbers say. */
+const flaky = { draw: (_limit: number): number => 1, reads: 0 };
+registerBackend(
+  defineBackend({
+    scheme: 'flaky',
+    async openReader(location, open) {
+      const reader = await open(location);
+      return {
+        manifest: reader.manifest,
+        readRows(ids, into, signal) {
+          flaky.reads += 1;
+          const fault = flaky.draw(4);
+          const work = () => {
+            if (fault === 0) throw new StoreError('STORE_IO', 'no answer', 'Wait.');
+            return reader.readRows(ids, into, signal);
+          };
+          return flaky.draw(2) === 0 ? work() : Promise.resolve().then(work);
+        },
+        readChecksums: (first, into, signal) => reader.readChecksums(first, into, signal),
+        close: () => reader.close(),
+      };
+    },
+  }),
+);
+
+it('a row that is not told as lost is right, whatever fails meanwhile, whatever is kept in memory', async () => {
+  const url = `flaky:${await fill(freshUrl())}`;
+  const setting = fc.record({ cacheRows: fc.nat(30), hotRows: fc.nat(10), check: fc.constantFrom('never', 'first-touch', 'always') });
+  await fc.assert(
+    fc.asyncProperty(setting, fc.array(fc.array(picks, { maxLength: 4 }), { maxLength: 5 }), fc.nat(), async (options, rounds, seed) => {
+      flaky.draw = numbersFrom(seed);
+      await using store = await openStore(url, { ...options, damaged: 'fallback', cacheBytes: 100 });
+      for (const batches of rounds) {
+        await Promise.all(
+          batches.map(async (ids) => {
+            const lost = new Uint8Array(ids.length).fill(9);
+            const found = await read(store, ids, lost);
+            expect(found).toEqual(ids.flatMap((id, i) => (lost[i] === 1 ? [0, 0, 0] : rowOf(id))));
+          }),
+        );
+      }
+    }),
+  );
+});
+
+it('a damaged block is read once, and not looked for row by row', async () => {
+  const url = freshUrl();
+  {
+    await using writer = await createStore(url, { ...description, blockRows: 4 });
+    const ids = Array.from({ length: rows }, (_, id) => id);
+    await writer.write(Uint32Array.from(ids), Float32Array.from(rowsOf(ids)));
+    await writer.publish();
+  }
+  const damaged = new Set([5, 6, 21]);
+  const calls: number[][] = [];
+  registerBackend(
+    defineBackend({
+      scheme: 'rotten',
+      async openReader(location, open) {
+        const reader = await open(location);
+        return {
+          manifest: reader.manifest,
+          async readRows(ids, into, signal) {
+            calls.push([...ids]);
+            await reader.readRows(ids, into, signal);
+            ids.forEach((id, i) => {
+              if (damaged.has(id)) into[i * width * 4] ^= 1;
+            });
+          },
+          readChecksums: (first, into, signal) => reader.readChecksums(first, into, signal),
+          close: () => reader.close(),
+        };
+      },
+    }),
+  );
+  const all = Array.from({ length: rows }, (_, id) => id);
+  const isLost = (id: number) => [1, 5].includes(id >> 2);
+  for (const [check, most] of [
+    ['first-touch', 2],
+    ['always', 2],
+  ] as const) {
+    await using store = await openStore(`rotten:${url}`, { check, damaged: 'fallback' });
+    for (let round = 0; round < 2; round += 1) {
+      calls.length = 0;
+      const lost = new Uint8Array(rows);
+      expect(await read(store, all, lost)).toEqual(all.flatMap((id) => (isLost(id) ? [0, 0, 0] : rowOf(id))));
+      expect([...lost]).toEqual(all.map((id) => Number(isLost(id))));
+      expect(calls.length, `${check}, round ${round}`).toBeLessThanOrEqual(most);
+    }
+    expect(store.metrics.fallbacks).toBe(16);
+  }
 });
 
 it('a cache of any size changes no answer, and is asked first', async () => {

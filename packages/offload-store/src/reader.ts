@@ -4,7 +4,7 @@
  */
 import type { RowReader } from './backend.js';
 import { AlwaysCheckedRows, FirstTouchRows } from './checked-rows.js';
-import { Checksums, damagedBlock, eachBlock } from './checksums.js';
+import { Checksums, damagedBlocks, eachBlock } from './checksums.js';
 import type { ComputeRows } from './compute.js';
 import { StoreArgumentError, StoreError } from './errors.js';
 import { HotRows, type RowSource } from './hot-rows.js';
@@ -86,10 +86,13 @@ export class RowStore implements AsyncDisposable {
     let source: RowSource = reader;
     if (check === 'always') source = new AlwaysCheckedRows(url, reader, this.#checksums, cacheBytes);
     if (check === 'first-touch') source = new FirstTouchRows(url, reader, this.#checksums);
+    // Rows that are lost now may be there later: they are not kept in memory.
+    let lasting = source;
     this.#reportsLost = damaged === 'fallback';
     if (damaged !== 'error') {
       this.#recovered = new RecoveredRows(reader.manifest, source, damaged === 'fallback' ? undefined : damaged);
       source = this.#recovered;
+      if (damaged !== 'fallback') lasting = source;
     }
     if (cacheRows > 0) {
       this.#cached = new CachedRows(source, reader.manifest.rowBytes, cacheRows);
@@ -103,7 +106,7 @@ export class RowStore implements AsyncDisposable {
     this.dtype = dtype;
     this.rowBytes = rowBytes;
     this.#hot = new HotRows(reader.manifest, Math.min(hotRows, rows));
-    this.warmed = this.#hot.load(this.#source, this.#closing.signal);
+    this.warmed = this.#hot.load(lasting, this.#closing.signal);
     this.warmed.catch(() => {}); // reads go on without them; whoever awaits `warmed` is told
   }
 
@@ -141,26 +144,28 @@ export class RowStore implements AsyncDisposable {
     return this.#serve(ids, options, new EncodedTarget(into, this.rowBytes));
   }
 
-  #serve(ids: Uint32Array | Int32Array, { signal, lost }: ReadOptions, target: RowTarget): void | Promise<void> {
-    this.#expectLost(ids, lost);
+  #serve(wanted: Uint32Array | Int32Array, { signal, lost }: ReadOptions, target: RowTarget): void | Promise<void> {
+    this.#expectLost(wanted, lost);
     signal?.throwIfAborted();
+    const gone = this.#reportsLost ? new Set<number>() : undefined;
+    const ids = this.#reportsLost ? wanted.slice() : wanted; // the caller may change his before he is told what is lost
     const started = performance.now();
     this.#counts.reads += 1;
     this.#counts.rows += ids.length;
     let answer: void | Promise<void>;
     try {
-      answer = ids.length > maxBatch ? this.#readInParts(ids, target, signal) : this.#readPart(ids, target, 0, signal);
+      answer = ids.length > maxBatch ? this.#readInParts(ids, target, signal, gone) : this.#readPart(ids, target, 0, signal, gone);
     } catch (error) {
       this.#counts.failed += 1;
       throw error;
     }
     if (answer === undefined) {
-      this.#tellLost(ids, lost);
+      this.#tellLost(ids, lost, gone);
       this.#counts.time(started);
       return;
     }
     return this.#track(
-      answer.then(() => this.#tellLost(ids, lost)),
+      answer.then(() => this.#tellLost(ids, lost, gone)),
       started,
     );
   }
@@ -173,11 +178,10 @@ export class RowStore implements AsyncDisposable {
     );
   }
 
-  #tellLost(ids: ArrayLike<number>, lost: Uint8Array | undefined): void {
+  #tellLost(ids: ArrayLike<number>, lost: Uint8Array | undefined, gone: ReadonlySet<number> | undefined): void {
     if (lost === undefined) return;
-    const known = this.#recovered?.lost;
     for (let i = 0; i < ids.length; i += 1) {
-      lost[i] = known?.has(ids[i]!) === true ? 1 : 0;
+      lost[i] = gone?.has(ids[i]!) === true ? 1 : 0;
       this.#counts.fallbacks += lost[i]!;
     }
   }
@@ -193,7 +197,7 @@ export class RowStore implements AsyncDisposable {
       manifest,
       (ids, into) => this.#reader.readRows(ids, into, signal),
       async (block, sum) => {
-        if (sum !== (await this.#checksums.of(block))) throw damagedBlock(this.url, manifest, block);
+        if (sum !== (await this.#checksums.of(block))) throw damagedBlocks(this.url, manifest, [block]);
       },
     );
   }
@@ -232,7 +236,13 @@ export class RowStore implements AsyncDisposable {
   }
 
   /** Hot rows go straight to the caller; the others are fetched in ascending order, each once. @param offset of `ids` among the caller's */
-  #readPart(ids: Uint32Array | Int32Array, target: RowTarget, offset: number, signal: AbortSignal | undefined): void | Promise<void> {
+  #readPart(
+    ids: Uint32Array | Int32Array,
+    target: RowTarget,
+    offset: number,
+    signal: AbortSignal | undefined,
+    gone: Set<number> | undefined,
+  ): void | Promise<void> {
     const { loaded, encoded } = this.#hot; // the bound moves while they are being loaded
     let hot = 0;
     for (let i = 0; loaded > 0 && i < ids.length; i += 1) {
@@ -246,12 +256,12 @@ export class RowStore implements AsyncDisposable {
       const scratch = this.#take(ids.length - hot);
       const count = scratch.ids.length;
       for (let i = 0; i < count; i += 1) scratch.ids[i] = ids[hot + i]!; // the caller may change his before a promise is answered
-      return this.#fetch(scratch, target, offset + hot, undefined, signal);
+      return this.#fetch(scratch, target, offset + hot, undefined, signal, gone);
     }
     const order = orderRows(ids, loaded);
     const scratch = this.#take(order.unique.length);
     scratch.ids.set(order.unique);
-    return this.#fetch(scratch, target, offset, order, signal);
+    return this.#fetch(scratch, target, offset, order, signal, gone);
   }
 
   /** @param order undefined: the rows are wanted as they come */
@@ -261,9 +271,10 @@ export class RowStore implements AsyncDisposable {
     offset: number,
     order: RowOrder | undefined,
     signal: AbortSignal | undefined,
+    gone: Set<number> | undefined,
   ): void | Promise<void> {
     const place = order === undefined ? target.place(offset, scratch.ids.length) : undefined;
-    const answer = this.#source.readRows(scratch.ids, place ?? scratch.bytes, signal);
+    const answer = this.#source.readRows(scratch.ids, place ?? scratch.bytes, signal, gone);
     const receiver = place === undefined ? target : undefined;
     if (answer !== undefined) return this.#handLater(answer, scratch, receiver, offset, order);
     this.#hand(scratch, receiver, offset, order);
@@ -287,10 +298,15 @@ export class RowStore implements AsyncDisposable {
     this.#free.push(scratch);
   }
 
-  async #readInParts(ids: Uint32Array | Int32Array, target: RowTarget, signal: AbortSignal | undefined): Promise<void> {
+  async #readInParts(
+    ids: Uint32Array | Int32Array,
+    target: RowTarget,
+    signal: AbortSignal | undefined,
+    gone: Set<number> | undefined,
+  ): Promise<void> {
     const own = ids.slice(); // the caller may change his
     for (let start = 0; start < own.length; start += maxBatch) {
-      await this.#readPart(own.subarray(start, start + maxBatch), target, start, signal);
+      await this.#readPart(own.subarray(start, start + maxBatch), target, start, signal, gone);
     }
   }
 

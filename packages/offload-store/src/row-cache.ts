@@ -21,7 +21,7 @@ export class CachedRows implements RowSource {
     this.#used = new Uint8Array(capacity);
   }
 
-  readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): void | Promise<void> {
+  readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined, lost?: Set<number>): void | Promise<void> {
     const rowBytes = this.#rowBytes;
     const missing: number[] = [];
     for (let i = 0; i < ids.length; i += 1) {
@@ -40,13 +40,14 @@ export class CachedRows implements RowSource {
       missing.forEach((i, k) => {
         const row = rows.subarray(k * rowBytes, (k + 1) * rowBytes);
         into.set(row, i * rowBytes);
-        this.#keep(ids[i]!, row);
+        if (lost?.has(ids[i]!) !== true) this.#keep(ids[i]!, row);
       });
     };
     const answer = this.#source.readRows(
       Uint32Array.from(missing, (i) => ids[i]!),
       rows,
       signal,
+      lost,
     );
     return answer === undefined ? finish() : answer.then(finish);
   }

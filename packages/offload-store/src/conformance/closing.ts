@@ -40,5 +40,27 @@ export function closingCases({ freshUrl }: BackendUnderTest): ConformanceCase[] 
         await expectRows(store, [499, 0]);
       },
     },
+    {
+      name: 'leaves the buffer alone once a read has ended, whether it was answered or cancelled',
+      run: async () => {
+        const url = freshUrl();
+        await fill(url, { rows: 2000, width: 64 });
+        await using store = await openStore(url);
+        const bytes = 2000 * store.rowBytes;
+        for (let round = 0; round < 5; round += 1) {
+          const abort = new AbortController();
+          const into = new Uint8Array(bytes); // rows go straight into it, as they are stored
+          const reading = Promise.resolve(store.readEncoded(upTo(2000), into, { signal: abort.signal })).catch(() => {});
+          setTimeout(() => abort.abort(), round);
+          await reading;
+          into.fill(255);
+          await new Promise((resolve) => setTimeout(resolve, 30));
+          assert.ok(
+            into.every((byte) => byte === 255),
+            `round ${round}: the buffer was written to after the read had ended`,
+          );
+        }
+      },
+    },
   ];
 }
