@@ -27,7 +27,8 @@ describe.skipIf(SERVER === undefined)(SERVER === undefined ? `skipped: ${NO_SERV
     const damageRow = async (url: string, id: number) => {
       const name = /\/\/[^/]*\/(.*)/.exec(url)?.[1];
       const generation = /"generation": "(\w+)"/.exec(await ask('GET', `{${name}}:manifest`))?.[1];
-      await ask('SETRANGE', `${name}:${generation}:${id}`, '5', 'Z');
+      const key = /\{\w+\}store\S+/.exec(await ask('KEYS', `*${name}:${generation}:${id}`))?.[0];
+      await ask('SETRANGE', String(key), '5', 'Z');
     };
     beforeAll(async () => {
       servers = await start();

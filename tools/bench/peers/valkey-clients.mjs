@@ -7,7 +7,13 @@ const load = createRequire(import.meta.url);
 /**
  * @typedef {object} Client
  * @property {string} name
- * @property {(ports: readonly number[]) => Promise<{ get: (keys: readonly string[]) => Promise<readonly (Uint8Array | null)[]>, close: () => void }>} open
+ * @property {(ports: readonly number[]) => Promise<Opened>} open
+ */
+/**
+ * @typedef {object} Opened
+ * @property {(key: string, value: Uint8Array) => Promise<unknown>} set
+ * @property {(keys: readonly string[]) => Promise<readonly (Uint8Array | null)[]>} get
+ * @property {() => void} close
  */
 
 /** ioredis has no multi-key command over several slots: it sends a GET for each key. @param {string} name @param {boolean} enableAutoPipelining @returns {Client} */
@@ -23,7 +29,11 @@ const ioredis = (name, enableAutoPipelining) => ({
       cluster.once('ready', resolve);
       cluster.once('error', reject);
     });
-    return { get: (keys) => Promise.all(keys.map((key) => cluster.getBuffer(key))), close: () => cluster.disconnect() };
+    return {
+      set: (key, value) => cluster.set(key, Buffer.from(value)),
+      get: (keys) => Promise.all(keys.map((key) => cluster.getBuffer(key))),
+      close: () => cluster.disconnect(),
+    };
   },
 });
 
@@ -34,7 +44,11 @@ const glide = {
     const { Decoder, GlideClusterClient } = load('@valkey/valkey-glide');
     const addresses = ports.map((port) => ({ host: '127.0.0.1', port }));
     const client = await GlideClusterClient.createClient({ addresses, requestTimeout: 10_000 });
-    return { get: (keys) => client.mget([...keys], { decoder: Decoder.Bytes }), close: () => client.close() };
+    return {
+      set: (key, value) => client.set(key, Buffer.from(value)),
+      get: (keys) => client.mget([...keys], { decoder: Decoder.Bytes }),
+      close: () => client.close(),
+    };
   },
 };
 

@@ -1,12 +1,12 @@
 /**
- * Rows in a six-node Valkey cluster on loopback: our backend against client packages that ask for the same keys; and a read that is under way
+ * Rows in a six-node Valkey cluster on loopback: our backend against client packages that have the same rows under a key each; and a read that is under way
  * while something is computed, from a server that is a millisecond away.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { openStore } from '@sconelm/offload-store';
 import { NO_SERVER, SERVER, startCluster, startServer } from '../../valkey/servers.mjs';
-import { bytesOf, distribution, uniform } from './data.mjs';
+import { bytesOf, distribution, eachChunk, uniform } from './data.mjs';
 import { fill } from './engines.mjs';
 
 /** @typedef {import('../report.mjs').Measurement} Measurement */
@@ -51,18 +51,24 @@ async function measureCluster(engines, reads, rounds, say) {
     const ports = servers.map(({ port }) => port);
     const url = `valkey://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/bench`;
     await fill(url, FORM);
-    const generations = await Promise.all(servers.map(({ command }) => command('GET', '{bench}:manifest').catch(() => '')));
-    const prefix = `bench:${/"generation": "(\w+)"/.exec(generations.join(''))?.[1]}:`;
     const store = await openStore(url);
     /** @type {{ name: string, read: Read, close: () => unknown }[]} */
     const opened = [{ name: 'valkey', read: (ids, into) => store.read(ids, into), close: () => store.close() }];
     for (const { name, open } of clients.filter((client) => engines.includes(client.name))) {
       const client = await open(ports);
+      if (opened.length === 1) {
+        await eachChunk(FORM, (ids, rows) => {
+          const bytes = bytesOf(rows);
+          return Promise.all(
+            Array.from(ids, (id, i) => client.set(`row:${id}`, bytes.subarray(i * FORM.rowBytes, (i + 1) * FORM.rowBytes))),
+          );
+        });
+      }
       const read = async (/** @type {Uint32Array} */ ids, /** @type {Float32Array} */ into) => {
-        const values = await client.get(Array.from(ids, (id) => `${prefix}${id}`));
+        const values = await client.get(Array.from(ids, (id) => `row:${id}`));
         const bytes = bytesOf(into);
         values.forEach((value, i) => {
-          bytes.set(/** @type {Uint8Array} */ (value).subarray(0, FORM.rowBytes), i * FORM.rowBytes);
+          bytes.set(/** @type {Uint8Array} */ (value), i * FORM.rowBytes);
         });
       };
       opened.push({ name, read, close: client.close });

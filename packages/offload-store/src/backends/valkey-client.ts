@@ -20,12 +20,15 @@ export interface Job {
   readonly count: number;
   /** Replicas may answer: always where the primary does not, and in turn with it if the client was told so. */
   readonly isRead: boolean;
-  /** Of a command and its answer, about. */
-  readonly bytesEach: number;
+  /** Of a command, about, and of its answer. */
+  readonly commandBytes: number;
+  readonly answerBytes: number;
   slotOf(index: number): number;
   encode(index: number, into: CommandBuffer): void;
   /** Gets an answer; bytes are only there during the call. @returns what is wrong with it: another server is asked then, and at last this is thrown */
   take(index: number, reply: Exclude<Reply, ReplyError>): Error | undefined;
+  /** Hears of a command whose keys are on two servers for a while, as their slot moves. It counts as done: its keys are to be asked for one by one. */
+  split?(index: number): void;
 }
 
 /** Where a command goes that its slot's server did not answer. */
@@ -124,7 +127,8 @@ export class ValkeyClient {
     await this.each({
       count: 1,
       isRead,
-      bytesEach: words.reduce((sum, { length }) => sum + length, 0),
+      commandBytes: words.reduce((sum, { length }) => sum + length + 16, 16),
+      answerBytes: 64,
       slotOf: () => slot,
       encode: (_, into) => into.command(words),
       take: (_, reply) => {
@@ -201,11 +205,11 @@ export class ValkeyClient {
     left: Retry[],
     wrong: Retry[],
   ): Promise<void> {
-    const step = Math.max(1, Math.floor(this.#windowBytes / (2 * job.bytesEach)));
+    const step = Math.max(1, Math.floor(this.#windowBytes / (2 * (job.commandBytes + job.answerBytes))));
     const answered = new Uint8Array(indices.length);
     const sendPart = async (start: number) => {
       const count = Math.min(step, indices.length - start);
-      const commands = new CommandBuffer(count * (job.isRead ? 96 : job.bytesEach + 96));
+      const commands = new CommandBuffer(count * job.commandBytes);
       for (let i = start; i < start + count; i += 1) {
         if (isAsk) commands.raw(ASKING);
         job.encode(indices[i]!, commands);
@@ -254,7 +258,8 @@ export class ValkeyClient {
       const colon = target.lastIndexOf(':');
       const address = { host: target.slice(0, colon), port: Number(target.slice(colon + 1)) };
       left.push({ index, reason: reply, redirect: { node: this.#nodeAt(address), isAsk: kind === 'ASK' } });
-    } else if (isPassing(reply)) left.push({ index, reason: reply });
+    } else if (kind === 'TRYAGAIN' && job.split !== undefined) job.split(index);
+    else if (isPassing(reply)) left.push({ index, reason: reply });
     else wrong.push({ index, reason: reply, isWrong: true });
   }
 

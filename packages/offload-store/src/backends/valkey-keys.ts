@@ -1,14 +1,16 @@
 /**
- * Where a store lives among a server's keys. Each row is a key of its own, NAME:GENERATION:ID, so rows spread over all slots; its value is the row's
- * bytes and their CRC-32, begun with generation and id: an answer that belongs elsewhere, or was damaged, is never taken for the row. A key
- * is written once, or again with the same bytes; so a replica that is behind can only lack it. What is about the whole store has the tag {NAME}, one slot:
- * {NAME}:manifest (which generation is published), :unfinished, :writers, :replaced and :retired.
+ * Where a store lives among a server's keys. Each row is a key of its own, {TAG}NAME:GENERATION:ID; its value is the row's bytes and their CRC-32, begun
+ * with generation and id: an answer that belongs elsewhere, or was damaged, is never taken for the row. A key is written once, or again with the same
+ * bytes; so a replica that is behind can only lack it. The tag is that of the row's group, and groups are spread evenly over the slots: few enough that
+ * one command reads several rows of a batch, enough to be shared out among servers. (Several rows in one value, read by parts, were no faster.)
+ * What is about the whole store has the tag {NAME}, one slot: {NAME}:manifest (which generation is published), :unfinished, :writers, :replaced and
+ * :retired.
  */
 import { crc32 } from 'node:zlib';
 import { StoreArgumentError } from '../errors.js';
 import type { CommandBuffer } from './valkey-client.js';
 import type { Address } from './valkey-connection.js';
-import { crc16, SLOTS } from './valkey-topology.js';
+import { SLOTS, slotOf } from './valkey-topology.js';
 
 const DEFAULT_PORT = 6379;
 const DEFAULT_KEEP_S = 600;
@@ -48,32 +50,62 @@ export const TRAILER_BYTES = 4;
 /** What CRC-32 becomes over any bytes and their own CRC-32, however it was begun. */
 const RESIDUE = 0x2144df1c;
 
+/** Bytes of rows in a group, about: what a server has to move at once when slots are shared out anew. */
+const GROUP_BYTES = 2 ** 28;
+const [MIN_GROUPS, MAX_GROUPS] = [64, 1024];
+
+export const groupsFor = (rows: number, rowBytes: number): number =>
+  Math.min(MAX_GROUPS, Math.max(MIN_GROUPS, 2 ** Math.ceil(Math.log2((rows * rowBytes) / GROUP_BYTES + 1))));
+
+/** A tag for each group whose slot lies in the group's part of all slots. */
+function tagsOf(groups: number): string[] {
+  const tags = new Array<string>(groups);
+  for (let number = 0, found = 0; found < groups; number += 1) {
+    const tag = number.toString(36).padStart(TAG_LENGTH, '0');
+    const group = Math.floor((slotOf(tag) * groups) / SLOTS);
+    if (tags[group] !== undefined) continue;
+    tags[group] = tag;
+    found += 1;
+  }
+  return tags;
+}
+const TAG_LENGTH = 4;
+
 /** The keys of one generation's rows, without strings: half a million a second are asked for. */
 export class RowKeys {
+  readonly groups: number;
   readonly #rowBytes: number;
   readonly #seed: number;
-  readonly #crc: number;
-  /** `$LENGTH NAME:GENERATION:` by the number of the id's digits. */
-  readonly #heads: readonly Buffer[];
+  readonly #slots: Uint16Array;
+  /** `{TAG}NAME:GENERATION:` of each group. */
+  readonly #prefixes: readonly Buffer[];
+  /** `$LENGTH` of a key by the number of the id's digits. */
+  readonly #lengths: readonly Buffer[];
 
-  constructor(name: string, generation: string, rowBytes: number) {
-    const prefix = Buffer.from(`${name}:${generation}:`);
+  constructor(name: string, generation: string, rows: number, rowBytes: number) {
+    const rest = `${name}:${generation}:`;
+    const tags = tagsOf(groupsFor(rows, rowBytes));
+    this.groups = tags.length;
     this.#rowBytes = rowBytes;
-    this.#seed = crc32(prefix);
-    this.#crc = prefix.reduce(crc16, 0);
-    this.#heads = Array.from({ length: 11 }, (_, digits) => Buffer.concat([Buffer.from(`$${prefix.length + digits}\r\n`), prefix]));
+    this.#seed = crc32(rest);
+    this.#slots = Uint16Array.from(tags, slotOf);
+    this.#prefixes = tags.map((tag) => Buffer.from(`{${tag}}${rest}`));
+    this.#lengths = Array.from({ length: 11 }, (_, digits) => Buffer.from(`$${this.#prefixes[0]!.length + digits}\r\n`));
+  }
+
+  groupOf(id: number): number {
+    return id % this.groups;
   }
 
   slotOf(id: number): number {
-    let crc = this.#crc;
-    for (let unit = highestUnit(id); unit >= 1; unit /= 10) crc = crc16(crc, 48 + (Math.floor(id / unit) % 10));
-    return crc % SLOTS;
+    return this.#slots[this.groupOf(id)]!;
   }
 
   /** Writes the key as a word of a command. */
   write(id: number, into: CommandBuffer): void {
     const unit = highestUnit(id);
-    into.raw(this.#heads[digitsOf(unit)]!);
+    into.raw(this.#lengths[digitsOf(unit)]!);
+    into.raw(this.#prefixes[this.groupOf(id)]!);
     into.decimalLine(id, unit);
   }
 

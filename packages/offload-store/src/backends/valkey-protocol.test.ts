@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CommandBuffer } from './valkey-client.js';
-import { parseLocation, RowKeys } from './valkey-keys.js';
+import { groupsFor, parseLocation, RowKeys } from './valkey-keys.js';
 import { ProtocolError, type Reply, ReplyDecoder, ReplyError } from './valkey-reply.js';
 import { slotOf } from './valkey-topology.js';
 
@@ -82,16 +82,26 @@ describe('keys', () => {
   });
 
   it('of rows are the same text and slot with and without strings', () => {
+    const keys = new RowKeys('a store', '0123456789abcdef', 2 ** 32 - 1, 8);
     fc.assert(
       fc.property(fc.nat(2 ** 32 - 2), (id) => {
-        const keys = new RowKeys('a store', '0123456789abcdef', 8);
-        const key = `a store:0123456789abcdef:${id}`;
         const into = new CommandBuffer(4);
         keys.write(id, into);
+        const key = new RegExp(`^\\$\\d+\r\n(\\{\\w{4}\\}a store:0123456789abcdef:${id})\r\n$`).exec(into.bytes.toString())![1]!;
         expect(into.bytes.toString()).toBe(`$${key.length}\r\n${key}\r\n`);
         expect(keys.slotOf(id)).toBe(slotOf(key));
       }),
     );
+  });
+
+  it('of groups are spread evenly over the slots, and one group is one slot', () => {
+    for (const rows of [1, 10 ** 8, 2 ** 32 - 1]) {
+      const keys = new RowKeys('rows', '0123456789abcdef', rows, 4096);
+      const slots = Array.from({ length: keys.groups }, (_, id) => keys.slotOf(id));
+      expect(slots.map((slot) => Math.floor((slot * keys.groups) / 16_384))).toEqual(slots.map((_, group) => group));
+      expect(keys.slotOf(keys.groups + 5)).toBe(slots[5]);
+    }
+    expect([1, 10 ** 8, 2 ** 32 - 1].map((rows) => groupsFor(rows, 4096))).toEqual([64, 1024, 1024]);
   });
 
   it('take a value only for the row and the generation that it was written for', () => {
@@ -102,7 +112,7 @@ describe('keys', () => {
         fc.nat(2 ** 32 - 2),
         fc.nat(95),
         (row, id, other, bit) => {
-          const [keys, older] = ['0123456789abcdef', 'fedcba9876543210'].map((generation) => new RowKeys('rows', generation, 8));
+          const [keys, older] = ['0123456789abcdef', 'fedcba9876543210'].map((generation) => new RowKeys('rows', generation, 100, 8));
           const into = new CommandBuffer(64);
           keys!.writeValue(id, row, into);
           const value = into.bytes.subarray('$12\r\n'.length, -2);

@@ -2,6 +2,7 @@
 import { CorruptStoreError, StoreError } from '../errors.js';
 import type { CommandBuffer, ValkeyClient } from './valkey-client.js';
 import { RowKeys, TRAILER_BYTES } from './valkey-keys.js';
+import type { Reply } from './valkey-reply.js';
 import { slotOf } from './valkey-topology.js';
 
 export interface Generation {
@@ -11,7 +12,15 @@ export interface Generation {
   readonly rowBytes: number;
 }
 
+export interface RowReadOptions {
+  readonly fromReplicas: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onMissing?: (id: number) => void;
+}
+
 const CHECKSUMS_PER_KEY = 2 ** 14;
+/** Of rows that one command reads: a server does one command at a time. */
+const MAX_TOGETHER_BYTES = 2 ** 16;
 /** Commands given to the client at once where it has to do with every row. */
 const STEP = 2 ** 16;
 
@@ -25,7 +34,7 @@ export class ValkeyRows {
     this.#url = url;
     this.#client = client;
     this.#form = form;
-    this.#keys = new RowKeys(form.name, form.generation, form.rowBytes);
+    this.#keys = new RowKeys(form.name, form.generation, form.rows, form.rowBytes);
   }
 
   /**
@@ -33,30 +42,68 @@ export class ValkeyRows {
    * @param onMissing hears of each row that no server has, before that fails
    * @throws {StoreError} STORE_CORRUPT if a row is missing or not as it was written; STORE_IO; the signal's reason
    */
-  read(
+  async read(ids: Uint32Array, into: Uint8Array, options: RowReadOptions): Promise<void> {
+    const apart: number[] = [];
+    await this.#readTogether(this.#groupsOf(ids), ids, into, options, (places) => apart.push(...places));
+    if (apart.length === 0) return;
+    const alone = apart.map((place) => [place]);
+    await this.#readTogether(alone, ids, into, options, () => {});
+  }
+
+  /** The places of ids whose rows one command may read, not too many of them. */
+  #groupsOf(ids: Uint32Array): number[][] {
+    const most = Math.max(1, Math.floor(MAX_TOGETHER_BYTES / this.#form.rowBytes));
+    const groups: number[][] = [];
+    const open = new Array<number[] | undefined>(this.#keys.groups);
+    for (let place = 0; place < ids.length; place += 1) {
+      const group = this.#keys.groupOf(ids[place]!);
+      const places = open[group];
+      if (places !== undefined && places.length < most) places.push(place);
+      else {
+        const begun = [place];
+        open[group] = begun;
+        groups.push(begun);
+      }
+    }
+    return groups;
+  }
+
+  /** @param split gets the places of rows that cannot be read together at present */
+  #readTogether(
+    groups: readonly number[][],
     ids: Uint32Array,
     into: Uint8Array,
-    { fromReplicas, signal, onMissing }: { fromReplicas: boolean; signal?: AbortSignal | undefined; onMissing?: (id: number) => void },
+    { fromReplicas, signal, onMissing }: RowReadOptions,
+    split: (places: readonly number[]) => void,
   ): Promise<void> {
     const { rowBytes } = this.#form;
     const keys = this.#keys;
+    const perGroup = ids.length / groups.length;
     const job = {
-      count: ids.length,
+      count: groups.length,
       isRead: fromReplicas,
-      bytesEach: rowBytes + 64,
-      slotOf: (i: number) => keys.slotOf(ids[i]!),
+      commandBytes: 32 + Math.ceil(64 * perGroup),
+      answerBytes: Math.ceil(rowBytes * perGroup),
+      slotOf: (i: number) => keys.slotOf(ids[groups[i]![0]!]!),
       encode(i: number, commands: CommandBuffer) {
-        commands.raw(GET);
-        keys.write(ids[i]!, commands);
+        const places = groups[i]!;
+        commands.text(`*${places.length + 1}\r\n$4\r\nMGET\r\n`);
+        for (const place of places) keys.write(ids[place]!, commands);
       },
-      take: (i: number, reply: unknown) => {
-        if (!Buffer.isBuffer(reply) || !keys.isValueOf(ids[i]!, reply)) {
-          onMissing?.(ids[i]!);
-          return this.#wrongRow(ids[i]!, reply);
-        }
-        reply.copy(into, i * rowBytes, 0, rowBytes);
-        return undefined;
+      take: (i: number, reply: Reply) => {
+        const values = Array.isArray(reply) ? reply : [];
+        let wrong: Error | undefined;
+        groups[i]!.forEach((place, k) => {
+          const [id, value] = [ids[place]!, values[k]];
+          if (Buffer.isBuffer(value) && keys.isValueOf(id, value)) value.copy(into, place * rowBytes, 0, rowBytes);
+          else {
+            onMissing?.(id);
+            wrong ??= this.#wrongRow(id, value);
+          }
+        });
+        return wrong;
       },
+      split: (i: number) => split(groups[i]!),
     };
     return this.#client.each(job, signal);
   }
@@ -74,7 +121,8 @@ export class ValkeyRows {
     return this.#client.each({
       count: ids.length,
       isRead: false,
-      bytesEach: rowBytes + 64,
+      commandBytes: rowBytes + 96,
+      answerBytes: 8,
       slotOf: (i) => this.#keys.slotOf(ids[i]!),
       encode: (i, commands) => {
         commands.raw(SET);
@@ -108,7 +156,8 @@ export class ValkeyRows {
       await this.#client.each({
         count: Math.min(STEP, this.#form.rows - first),
         isRead: false,
-        bytesEach: 64,
+        commandBytes: 96,
+        answerBytes: 8,
         slotOf: (i) => this.#keys.slotOf(first + i),
         encode: (i, commands) => {
           commands.raw(head);
@@ -152,7 +201,6 @@ export class ValkeyRows {
   }
 }
 
-const GET = Buffer.from('*2\r\n$3\r\nGET\r\n');
 const SET = Buffer.from('*3\r\n$3\r\nSET\r\n');
 const STRLEN = Buffer.from('*2\r\n$6\r\nSTRLEN\r\n');
 const UNLINK = Buffer.from('*2\r\n$6\r\nUNLINK\r\n');

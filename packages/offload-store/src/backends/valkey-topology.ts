@@ -96,7 +96,7 @@ function expectList(reply: Reply | undefined): readonly Reply[] {
 }
 
 /** CRC-16/XMODEM of a byte more, as clusters compute the slot of a key. https://valkey.io/topics/cluster-spec/ */
-export const crc16 = (crc: number, byte: number): number => ((crc << 8) & 0xffff) ^ CRC16[((crc >> 8) ^ byte) & 0xff]!;
+const crc16 = (crc: number, byte: number): number => ((crc << 8) & 0xffff) ^ CRC16[((crc >> 8) ^ byte) & 0xff]!;
 const CRC16 = Uint16Array.from({ length: 256 }, (_, byte) => {
   let crc = byte << 8;
   for (let bit = 0; bit < 8; bit += 1) crc = (crc & 0x8000) === 0 ? crc << 1 : (crc << 1) ^ 0x1021;
