@@ -5,6 +5,7 @@ import { listCheckpoints, type Model, runPaths } from '@sconelm/fgram-model';
 import { type Device, LossScaler } from '@sconelm/tensor-webgpu';
 import { TrainError } from './errors.js';
 import { type Metrics, MetricsLog } from './run/metrics.js';
+import { deviation } from './run/pretrained.js';
 import { trainingFlops } from './run/summary.js';
 import { EventLog } from './run/tensorboard.js';
 import type { TrainingConfig } from './run/training-config.js';
@@ -232,15 +233,4 @@ async function tableMetrics({ dense }: Model, withDeviation: boolean): Promise<P
     ...(dense.names.includes('fgram.gain') ? { gain: (await dense.get('fgram.gain').read())[0] } : {}),
     ...(withDeviation ? { tokenDeviation: deviation(await dense.get('tok.weight').read()) } : {}),
   };
-}
-
-function deviation(values: ArrayLike<number>): number {
-  let sum = 0;
-  let squares = 0;
-  for (let i = 0; i < values.length; i++) {
-    sum += values[i];
-    squares += values[i] ** 2;
-  }
-  const average = sum / values.length;
-  return Math.sqrt(squares / values.length - average ** 2);
 }

@@ -1,13 +1,14 @@
 /** `scone-train run`: a dataset and its f-grams to a trained model. */
 import path from 'node:path';
 import { defineCommand } from '@sconelm/cli-kit';
-import { formatCost, modelCost } from '@sconelm/decoder';
+import { formatCost, modelCost, modelDirectory, openModelFolder } from '@sconelm/decoder';
 import { fgramShapes, residualShapes } from '@sconelm/fgram-model';
 import { openDataset, openFgrams } from '@sconelm/ngram-miner';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { modelOf } from '../run/model-config.js';
 import { measurePeak } from '../run/peak.js';
+import { openPretrained } from '../run/pretrained.js';
 import { smoke } from '../run/smoke.js';
 import { trainRun } from '../run/train-run.js';
 import { DEFAULT_TOKENS, modelFields, trainingSchema } from '../run/training-config.js';
@@ -33,6 +34,7 @@ export const runCommand = defineCommand({
     'scone-train run --data data --fgrams fgrams --directory runs/scone --tokens 2000000',
     'scone-train run --data data --plain --directory runs/baseline --tokens 2000000',
     'scone-train run --config large.json --set learningRate=0.003',
+    'scone-train run --from HF_DIR --freeze-main --directory runs/retrofit',
     'scone-train run --preset scone-webtext-128M --fgrams fgrams --dry-run',
   ],
   config: z.strictObject(runShape),
@@ -40,8 +42,10 @@ export const runCommand = defineCommand({
     const { data: dataDirectory, fgrams, directory } = config;
     const data = await openDataset(dataDirectory);
     const set = config.plain ? undefined : await openFgrams(fgrams);
-    const model = modelOf(config, data.tokenizer.vocabSize, set);
+    const { vocabSize } = data.tokenizer;
     if (config.dryRun) {
+      const known = config.from === undefined ? undefined : { ...(await openModelFolder(await modelDirectory(config.from))), unit: 1 };
+      const model = modelOf(config, vocabSize, set, known);
       const { decoder, fgram } = model;
       const cost = modelCost({
         decoder,
@@ -54,9 +58,11 @@ export const runCommand = defineCommand({
     }
     using device = await openDevice();
     progress.note(`adapter: ${device.info.description}`);
+    const pretrained = config.from === undefined ? undefined : await openPretrained(device, config.from, vocabSize);
     const options = {
       directory: path.resolve(directory),
-      model,
+      model: modelOf(config, vocabSize, set, pretrained),
+      ...(pretrained === undefined ? {} : { pretrained }),
       training: trainingSchema.strip().parse(config),
       inputs: { data, dataDirectory, ...(set === undefined ? {} : { fgrams: { set, directory: fgrams } }) },
       label: path.basename(directory),

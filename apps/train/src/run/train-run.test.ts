@@ -4,13 +4,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Progress } from '@sconelm/cli-kit';
-import { createModel, listCheckpoints, runPaths } from '@sconelm/fgram-model';
+import { exportModelFolder } from '@sconelm/decoder';
+import { createModel, evaluate, listCheckpoints, runPaths } from '@sconelm/fgram-model';
 import { type Dataset, type FgramSet, mine, openDataset, prepareDataset } from '@sconelm/ngram-miner';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { modelOf } from './model-config.js';
 import { preflight } from './preflight.js';
+import { openPretrained } from './pretrained.js';
 import { smoke } from './smoke.js';
 import { type TrainRunOptions, trainRun } from './train-run.js';
 import { modelFields, trainingSchema } from './training-config.js';
@@ -39,11 +41,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+const defaults = z.object(modelFields).parse({});
+
 function optionsOf(name: string, training: z.input<typeof trainingSchema> = {}): TrainRunOptions {
-  const defaults = Object.fromEntries(Object.entries(modelFields).map(([key, field]) => [key, field.parse(undefined)]));
   return {
     directory: path.join(folder, name),
-    model: modelOf({ ...defaults, width: 16, contextLength: 32, layers: 1, fgramLayers: 1 } as Parameters<typeof modelOf>[0], 300, set),
+    model: modelOf({ ...defaults, width: 16, contextLength: 32, layers: 1, fgramLayers: 1 }, 300, set),
     training: trainingSchema.parse({ tokens: 640, batch: 2, ...training }),
     inputs: { data, dataDirectory: path.join(folder, 'data'), fgrams: { set, directory: path.join(folder, 'fgrams') } },
     ...{ label: name, progress, preflight: true },
@@ -102,6 +105,48 @@ describe('a run', () => {
     expect(heldoutLoss).toBeGreaterThan(1);
     expect(existsSync(options.directory)).toBe(false);
     expect(existsSync(`${options.directory}.smoke`)).toBe(false);
+  });
+
+  it('trains an f-gram model on a decoder that is there, and leaves that as it is', async () => {
+    const decoder = {
+      vocabSize: 300,
+      contextLength: 32,
+      layers: 1,
+      width: 16,
+      heads: 2,
+      rotary: { base: 1e4 },
+      norm: 'rms' as const,
+      mlp: 'swiglu' as const,
+      attentionBias: 'none' as const,
+      mlpBias: false,
+    };
+    using there = createModel(device, { decoder }, { seed: 9 });
+    const folderOfModel = path.join(folder, 'pretrained');
+    await exportModelFolder(folderOfModel, decoder, there.dense);
+    const pretrained = await openPretrained(device, folderOfModel, 300);
+    expect(pretrained.unit).toBeGreaterThan(0.02);
+    expect(pretrained.unit).toBeLessThan(0.05);
+    const options = optionsOf('retrofit', { freezeMain: true, from: folderOfModel, evaluateEvery: 5 });
+    const model = modelOf({ ...defaults, fgramLayers: 1, rows: 'residual' }, 300, set, pretrained);
+    const { model: trained } = await trainRun(device, { ...options, model, pretrained });
+    for (const { name } of there.variables) expect(await trained.dense.get(name).read(), name).toEqual(await there.dense.get(name).read());
+    expect(Math.max(...(await trained.residual!.read()))).toBeGreaterThan(0);
+    const tokens = await data.heldout.load();
+    const [plain, through] = [
+      await evaluate(device, there, tokens),
+      await evaluate(device, trained, tokens, { matcher: set.matcher(0), rows: 'model' }),
+    ];
+    expect(through.loss).toBeLessThan(plain.loss);
+    trained[Symbol.dispose]();
+    await expect(openPretrained(device, folderOfModel, 400)).rejects.toMatchObject({ code: 'TRAIN_DATA' });
+    await expect(
+      train({
+        ...options,
+        directory: path.join(folder, 'none'),
+        model: { decoder },
+        inputs: { data, dataDirectory: path.join(folder, 'data') },
+      }),
+    ).rejects.toThrow(/nothing to train/);
   });
 
   it('is not begun where checkpoints would not fit, or the loss is no number', async () => {

@@ -11,6 +11,7 @@ import { TrainError } from '../errors.js';
 import { type TrainResult, trainModel } from '../trainer.js';
 import { Windows } from '../windows.js';
 import { preflight } from './preflight.js';
+import { loadPretrained, type Pretrained } from './pretrained.js';
 import { writeSample } from './sample.js';
 import { type RunInputs, startRun } from './start-run.js';
 import type { TrainingConfig } from './training-config.js';
@@ -26,6 +27,8 @@ export interface TrainRunOptions {
   readonly allowChange?: boolean;
   /** Samples go on from it. */
   readonly prompt?: string;
+  /** The decoder to begin with. */
+  readonly pretrained?: Pretrained;
   /** Whether everything that comes later is tried before the first step. */
   readonly preflight?: boolean;
   /** What the adapter's matrix products reach, FLOP/s: progress tells the share that training reaches. */
@@ -49,6 +52,7 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
   });
   const model = createModel(device, config, { seed: training.seed, scale: training.initScale });
   try {
+    if (options.pretrained !== undefined) await loadPretrained(device, options.pretrained, model);
     const evaluating = await heldoutLoss(device, model, options);
     if (options.preflight === true && !isResumed) {
       const tried = await preflight(model, {

@@ -22,10 +22,16 @@ export const modelFields = {
     .enum(['shared', 'own'])
     .default('shared')
     .describe('the token table that the f-gram model reads: the decoder’s, or its own'),
-  unit: z.number().positive().default(0.03).describe('unit of the f-gram model, about a third of the token table’s deviation'),
+  unit: z
+    .number()
+    .positive()
+    .optional()
+    .describe('unit of the f-gram model, about a third of the token table’s deviation (default: 0.03; with --from, measured)'),
 };
 
 export const trainingSchema = z.strictObject({
+  from: z.string().optional().describe('a pretrained decoder to begin with: a folder in Hugging Face’s form, or a name on the hub'),
+  freezeMain: z.boolean().default(false).describe('leave the decoder as it is: train the f-gram model and rows only'),
   tokens: z.int().positive().optional().describe('training tokens in all (without any limit: 1,000,000)'),
   flops: z.number().positive().optional().describe('training FLOPs in all; of several limits the nearest counts'),
   minutes: z.number().positive().optional().describe('minutes of training in all'),

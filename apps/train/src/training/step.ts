@@ -48,7 +48,7 @@ export interface StepSettings {
 }
 
 type BatchTensors = ForestTensors & { readonly baseTokens: Tensor; readonly nodeOf: Tensor; readonly targets: Tensor };
-type Settings = { readonly rates: Tensor; readonly scale: Tensor; readonly limit: Tensor };
+type Settings = { readonly rates: Tensor; readonly scale: Tensor; readonly limit: Tensor; readonly zero: Tensor };
 type Report = { report: Tensor };
 
 /** Stands for Infinity, which a shader may not see. */
@@ -68,7 +68,7 @@ export class TrainingStep implements Disposable {
   /** With micro-batches: the optimiser's step. */
   readonly #apply: Program<Settings, Report> | undefined;
 
-  /** @throws {TrainError} TRAIN_OPTION: micro-batches that do not divide the batch, or of residual rows */
+  /** @throws {TrainError} TRAIN_OPTION: micro-batches that do not divide the batch, or of residual rows; nothing but a frozen decoder */
   constructor(device: Device, model: Model, training: TrainingConfig) {
     const { dense, residual } = model;
     const { batch, microBatch = batch } = training;
@@ -80,13 +80,15 @@ export class TrainingStep implements Disposable {
       );
     if (microBatch !== batch && residual !== undefined)
       throw new TrainError('TRAIN_OPTION', 'residual rows are trained by whole batches only', 'Leave out --micro-batch.');
+    if (training.freezeMain && model.config.fgram === undefined)
+      throw new TrainError('TRAIN_OPTION', 'a frozen decoder without f-grams has nothing to train', 'Leave out --plain or --freeze-main.');
     this.#model = model;
     this.#batch = microBatch;
     this.#microBatches = batch / microBatch;
     this.#optimizer = new AdamW(device, dense, {
       group: (name, shape) => ({
         weightDecay: isDecayed(name, shape.length) ? training.weightDecay : 0,
-        rateFactor: name.startsWith('fgram.') ? training.fgramRate : 1,
+        rateFactor: name.startsWith('fgram.') ? training.fgramRate : training.freezeMain ? 0 : 1,
       }),
     });
     this.#rowOptimizer = residual === undefined ? undefined : new RowAdam(device, residual, { rateFactor: training.tableRate });
@@ -95,7 +97,7 @@ export class TrainingStep implements Disposable {
     const dtype = training.precision === 'mixed' ? device.floatType('f16') : 'f32';
     if (this.#microBatches === 1) {
       this.#pass = device.compile((x: BatchTensors & Settings) => {
-        const { loss, gradients, touched } = lossAndGradients(x, model, dtype);
+        const { loss, gradients, touched } = lossAndGradients(x, model, training, dtype);
         const { updates, norm } = this.#optimizer.step(gradients, x.rates);
         const rows = touched === undefined ? [] : (this.#rowOptimizer?.step(touched, x.nodeIds, x.rates, norm) ?? []);
         return { outputs: { report: stack([loss, norm]) }, updates: [...updates, ...rows] };
@@ -105,7 +107,7 @@ export class TrainingStep implements Disposable {
     const sums = new GradientAccumulator(device, dense);
     this.#sums = sums;
     this.#pass = device.compile((x: BatchTensors & Settings) => {
-      const { loss, gradients } = lossAndGradients(x, model, dtype);
+      const { loss, gradients } = lossAndGradients(x, model, training, dtype);
       return { outputs: { report: stack([loss]) }, updates: sums.add(gradients) };
     });
     this.#apply = device.compile(({ rates }: Settings) => {
@@ -122,6 +124,7 @@ export class TrainingStep implements Disposable {
       rates: hostTensor(this.#optimizer.rates(step, rate, lossScale)),
       scale: hostTensor(Float32Array.of(lossScale), []),
       limit: hostTensor(Float32Array.of(Math.min(lossLimit, LARGEST)), []),
+      zero: hostTensor(new Float32Array(1), []),
     };
     const size = this.#batch * T;
     let nodes = 0;
@@ -141,15 +144,6 @@ export class TrainingStep implements Disposable {
     return { report: Promise.all(reports).then((found) => reportOf(found, lossScale)), nodes };
   }
 
-  /** What the step's program takes on the device and on the way, for a batch of these windows. */
-  async plan(windows: WindowBatch): Promise<{ readonly arenaBytes: number; readonly flops: number }> {
-    const T = this.#model.config.decoder.contextLength;
-    const { inputs } = inputsOf(sliceOf(windows, 0, this.#batch * T), [this.#batch, T], this.#model.config.fgram);
-    const none = hostTensor(new Float32Array(1), []);
-    const { arenaBytes, flops } = this.#pass.report({ ...inputs, rates: hostTensor(new Float32Array(4)), scale: none, limit: none });
-    return { arenaBytes, flops: flops * this.#microBatches };
-  }
-
   [Symbol.dispose](): void {
     for (const owned of [this.#pass, this.#apply, this.#sums, this.#optimizer, this.#rowOptimizer]) owned?.[Symbol.dispose]();
   }
@@ -161,7 +155,12 @@ function isDecayed(name: string, rank: number): boolean {
 }
 
 /** Masters are f32; with `dtype` f16 the passes run on rounded copies of them. */
-function lossAndGradients(x: BatchTensors & Settings, { config, dense, parameters }: Model, dtype: 'f32' | 'f16') {
+function lossAndGradients(
+  x: BatchTensors & Settings,
+  { config, dense, parameters }: Model,
+  { freezeMain }: TrainingConfig,
+  dtype: 'f32' | 'f16',
+) {
   const { decoder, fgram } = config;
   const p = (name: string) => (dtype === 'f32' ? parameters(name) : parameters(name).cast(dtype));
   // Gathered first: only the rows that are touched have a gradient, and are rounded.
@@ -171,9 +170,15 @@ function lossAndGradients(x: BatchTensors & Settings, { config, dense, parameter
   const loss = decoderLosses(embeddings, x.targets, p, decoder).cast('f32').mean();
   // Beyond the limit gradients are infinite, and the optimisers leave the step out.
   const factor = loss.stopGradient().greater(x.limit).where(Infinity, x.scale);
-  const wrt = [...dense.names.map(parameters), ...(touched === undefined ? [] : [touched])];
-  const gradients = grad(loss.mul(factor), wrt);
-  return { loss, gradients: gradients.slice(0, dense.names.length), touched: gradients[dense.names.length] as Tensor | undefined };
+  const trained = dense.names.filter((name) => !freezeMain || name.startsWith('fgram.'));
+  const found = grad(loss.mul(factor), [...trained.map(parameters), ...(touched === undefined ? [] : [touched])]);
+  const byName = new Map(trained.map((name, i) => [name, found[i]]));
+  return {
+    loss,
+    // What is frozen takes no part in the norm either. Its zeros are computed: equal constants would be one tensor, which cannot be packed twice.
+    gradients: dense.names.map((name) => byName.get(name) ?? parameters(name).mul(x.zero)),
+    touched: found[trained.length] as Tensor | undefined,
+  };
 }
 
 /** Per micro-batch the loss, and last the norm, which is of the loss as it was scaled. */
