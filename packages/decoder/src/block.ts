@@ -1,7 +1,7 @@
 /** The transformer block of both models, from GPT-2's [Radford et al., 2019] to Llama's [Touvron et al., 2023], as its configuration says. */
-import { concat, fill, gelu, layerNorm, rmsNorm, type Shape, silu, type Tensor, zeros } from '@sconelm/tensor-webgpu';
+import { concat, fill, gelu, iota, layerNorm, rmsNorm, type Shape, silu, type Tensor, zeros } from '@sconelm/tensor-webgpu';
 import { type BlockConfig, completeBlock } from './config.js';
-import { type Rotation, rotate } from './rotary.js';
+import { type Rotation, rotateHeads } from './rotary.js';
 
 /** Parameter shapes by name, in the order of the checkpoint. */
 export type ParameterShapes = Readonly<Record<string, { readonly shape: Shape }>>;
@@ -91,14 +91,27 @@ function placeQueriesAndKeys(qkv: Tensor, p: Parameters, prefix: string, config:
   const { heads, keyValueHeads, headDim, queryKeyNorm, normEps: eps, clipQkv } = completeBlock(config);
   const clipped = clipQkv === undefined ? qkv : qkv.clamp(-clipQkv, clipQkv);
   if (queryKeyNorm === undefined && rotation === undefined) return clipped;
-  const [N] = qkv.shape;
-  const placed = (x: Tensor, count: number, name: string) => {
-    const weight = `${prefix}.attn.${name}.weight`;
-    const whole = queryKeyNorm === 'all' ? rmsNorm(x, p(weight), { eps }) : x;
-    const apart = whole.reshape([N, count, headDim]);
-    const normed = queryKeyNorm === 'head' ? rmsNorm(apart, p(weight), { eps }) : apart;
-    return (rotation === undefined ? normed : rotate(normed, rotation)).reshape([N, count * headDim]);
+  const [queryWeight, keyWeight] = ['qnorm', 'knorm'].map((name) => () => p(`${prefix}.attn.${name}.weight`));
+  const normedTogether = () => {
+    const [queries, keys, values] = clipped.split([heads * headDim, keyValueHeads * headDim, keyValueHeads * headDim], 1);
+    return concat([rmsNorm(queries, queryWeight(), { eps }), rmsNorm(keys, keyWeight(), { eps }), values], 1);
   };
-  const [queries, keys, values] = clipped.split([heads * headDim, keyValueHeads * headDim, keyValueHeads * headDim], 1);
-  return concat([placed(queries, heads, 'qnorm'), placed(keys, keyValueHeads, 'knorm'), values], 1);
+  const packed = queryKeyNorm === 'all' ? normedTogether() : clipped;
+  const placed = heads + keyValueHeads;
+  const x = packed.reshape([qkv.shape[0], placed + keyValueHeads, headDim]);
+  const normed = queryKeyNorm === 'head' ? normHeads(x, queryWeight(), keyWeight(), { heads, placed, eps }) : x;
+  return (rotation === undefined ? normed : rotateHeads(normed, placed, rotation)).reshape(qkv.shape);
+}
+
+/** RMS norm of each head of queries, then keys; heads from `placed` on are left as they are. @param x [N, H + 2G, d] */
+function normHeads(
+  x: Tensor,
+  queryWeight: Tensor,
+  keyWeight: Tensor,
+  { heads, placed, eps }: { readonly heads: number; readonly placed: number; readonly eps: number },
+): Tensor {
+  const [, count, headDim] = x.shape;
+  const head = iota([count, 1], 0);
+  const weighted = rmsNorm(x, fill([headDim], 1), { eps }).mul(head.less(heads).where(queryWeight, keyWeight));
+  return head.less(placed).where(weighted, x);
 }

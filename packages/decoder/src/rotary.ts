@@ -2,7 +2,7 @@
  * Rotary positions. Angles are computed here, in double precision, and given to programs as cosines and sines: WGSL promises little about
  * cos(x) beyond π, and the angle of position p is p.
  */
-import { concat, type HostTensor, hostTensor, type Tensor } from '@sconelm/tensor-webgpu';
+import { type HostTensor, hostTensor, iota, type Tensor } from '@sconelm/tensor-webgpu';
 import type { DecoderConfig } from './config.js';
 
 type Rotary = NonNullable<DecoderConfig['rotary']>;
@@ -46,11 +46,19 @@ export function rotationInputs(rotary: Rotary, headDim: number, positions: Array
   };
 }
 
-/** Rotates the pairs (i, i + d/2) of every head. @param x [B · T, H, d] @param rotation of T positions @returns the same shape */
-export function rotate(x: Tensor, { cos, sin }: Rotation): Tensor {
-  const [N, H, d] = x.shape;
+/**
+ * Rotates the pairs (i, i + d/2) of the first `count` heads: (a, b) becomes (a cos − b sin, b cos + a sin).
+ * @param x [B · T, H, d]; @param rotation of T positions
+ * @returns the same shape
+ */
+export function rotateHeads(x: Tensor, count: number, { cos, sin }: Rotation): Tensor {
+  const [N, H] = x.shape;
   const [T, half] = cos.shape;
-  const [a, b] = x.reshape([N / T, T, H, d]).split([half, half], 3);
-  const [c, s] = [cos.reshape([T, 1, half]), sin.reshape([T, 1, half])];
-  return concat([a.mul(c).sub(b.mul(s)), b.mul(c).add(a.mul(s))], 3).reshape(x.shape);
+  // Both halves, and heads that stay, are one chain of elementwise ops: a dispatch, where joining them would be several.
+  const pairs = x.reshape([N / T, T, H, 2, half]);
+  const [a, b] = pairs.split([1, 1], 3).map((one) => one.expand(pairs.shape));
+  const [c, s] = [cos.reshape([T, 1, 1, half]), sin.reshape([T, 1, 1, half])];
+  const partner = iota([2, 1], 0).equal(0).where(b.neg(), a);
+  const rotated = pairs.mul(c).add(partner.mul(s));
+  return iota([H, 1, 1], 0).less(count).where(rotated, pairs).reshape(x.shape);
 }

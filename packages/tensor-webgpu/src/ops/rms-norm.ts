@@ -12,5 +12,14 @@ import { expectFloat, type Tensor } from '../tensor.js';
 export function rmsNorm(x: Tensor, weight: Tensor, { eps = 1e-6 }: { readonly eps?: number } = {}): Tensor {
   expectShape('rmsNorm', { weight }, [x.shape[x.rank - 1]]);
   expectFloat('rmsNorm', { x, weight });
-  return x.mul(x.square().mean(-1, { keepDims: true }).add(eps).rsqrt()).mul(weight);
+  // The mean is expanded first, so that all that follows it is one chain over x.
+  const squares = x.square().sum(-1, { keepDims: true }).expand(x.shape);
+  return x
+    .mul(
+      squares
+        .mul(1 / x.shape[x.rank - 1])
+        .add(eps)
+        .rsqrt(),
+    )
+    .mul(weight);
 }
