@@ -6,6 +6,7 @@ export type InferErrorCode =
   | 'CONTEXT_LENGTH'
   | 'QUEUE_FULL'
   | 'ENGINE_CLOSED'
+  | 'CHAT_TEMPLATE'
   | 'SERVE_OPTION'
   | 'SERVE_LISTEN';
 

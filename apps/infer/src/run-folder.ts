@@ -53,6 +53,8 @@ export interface Run extends AsyncDisposable {
   /** A hash of every parameter. */
   readonly fingerprint: string;
   readonly tokenizer: Tokenizer;
+  /** What it was made from. */
+  readonly tokenizerJson: string;
   /** Each of them ends a text. */
   readonly stopTokens: readonly number[];
   /** Absent for a plain decoder. */
@@ -86,7 +88,7 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
   try {
     const name = path.basename(directory);
     const stopTokens = [tokenizer.endOfText, ...(manifest.tokens?.end ?? [])];
-    const common = { directory, name, model, tokenizer, stopTokens, fingerprint: await fingerprint(model.variables) };
+    const common = { directory, name, model, tokenizer, tokenizerJson: json, stopTokens, fingerprint: await fingerprint(model.variables) };
     if (manifest.fgrams === undefined) return { ...common, [Symbol.asyncDispose]: async () => dispose() };
     const set = await openFgrams(paths.fgrams);
     if (set.hash !== manifest.fgrams) {
@@ -130,7 +132,15 @@ async function openPretrained(device: Device, name: string, contextLength: numbe
   try {
     await loadModelFolder(device, directory, model.dense);
     const stopTokens = [tokenizer.endOfText, ...endTokens];
-    const found = { directory, name: path.basename(name), model, tokenizer, stopTokens, fingerprint: await fingerprint(model.variables) };
+    const found = {
+      directory,
+      name: path.basename(name),
+      model,
+      tokenizer,
+      tokenizerJson: json,
+      stopTokens,
+      fingerprint: await fingerprint(model.variables),
+    };
     return { ...found, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();

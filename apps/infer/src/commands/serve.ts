@@ -4,17 +4,20 @@ import process from 'node:process';
 import { defineCommand } from '@sconelm/cli-kit';
 import { modelDirectory, openModelFolder, withContext } from '@sconelm/decoder';
 import { readRunManifest, runPaths } from '@sconelm/fgram-model';
+import { Tokenizer } from '@sconelm/ngram-miner';
 import { openStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
+import { readChatTemplate } from '../chat/chat-template.js';
+import { TemplateRenderer } from '../chat/template-renderer.js';
 import { batchDecoder } from '../engine/batch-decoder.js';
 import { Engine } from '../engine/engine.js';
 import { formatPlan, type PlanInputs, planMemory } from '../memory-plan.js';
-import { loadStoreBackends, openRun, type RunOptions, runOptions } from '../run-folder.js';
+import { loadStoreBackends, openRun, type Run, type RunOptions, runOptions } from '../run-folder.js';
 import { createApp } from '../server/app.js';
 import { apiKeys, expectSafeBind } from '../server/keys.js';
 import { listen } from '../server/listen.js';
-import { ServerState } from '../server/served-model.js';
+import { type ServedChat, ServerState } from '../server/served-model.js';
 import { version } from '../version.js';
 
 export const serveCommand = defineCommand({
@@ -69,6 +72,7 @@ export const serveCommand = defineCommand({
     const { model, tokenizer, stopTokens, fingerprint, fgrams } = run;
     using decoder = batchDecoder(device, model, { slots: config.slots, fgramsOf: fgrams?.forSequence });
     const id = config.modelName ?? run.name;
+    await using chat = await openChat(run);
     state.model = {
       id,
       created: Math.floor(Date.now() / 1000),
@@ -77,6 +81,7 @@ export const serveCommand = defineCommand({
       // Without its device the process is of no use: it ends, and whoever watches over it starts it again.
       engine: new Engine(decoder, { ...config, onFailure: (error) => isDeviceError(error) && end(error) }),
       fingerprint,
+      chat,
       fgrams: fgrams?.set,
       store: fgrams?.rows,
     };
@@ -88,6 +93,15 @@ export const serveCommand = defineCommand({
     if (failure !== undefined) throw failure;
   },
 });
+
+/** The chat template of the run's or model's folder, where it has one. */
+async function openChat({ directory, tokenizerJson }: Run): Promise<(ServedChat & AsyncDisposable) | undefined> {
+  const template = await readChatTemplate(directory);
+  if (template === undefined) return undefined;
+  const renderer = new TemplateRenderer(template);
+  const tokenizer = Tokenizer.parse(tokenizerJson, { specialTokens: 'parse' });
+  return { template, renderer, tokenizer, [Symbol.asyncDispose]: () => renderer[Symbol.asyncDispose]() };
+}
 
 function isDeviceError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('DEVICE_');

@@ -283,6 +283,72 @@ describe('completions', () => {
   });
 });
 
+describe('chats', () => {
+  const template = '<|endoftext|>{% for m in messages %}{{ m.role[0] + m.content }}{% endfor %}{% if add_generation_prompt %}A{% endif %}';
+  const messages = [
+    { role: 'system', content: 'b' },
+    { role: 'user', content: [{ type: 'text', text: 'café' }] },
+  ];
+  const chat = { messages, temperature: 0, max_tokens: 12, ignore_eos: true };
+  const { post, ask } = served({ template });
+  type Chunk = { choices: { index: number; delta: { role?: string; content?: string }; finish_reason: string | null }[] };
+
+  it('are what their template makes of them, whole and streamed', async () => {
+    expect(await (await post('/apply-template', { messages })).json()).toEqual({ prompt: '<|endoftext|>sbucaféA' });
+    const answer = await post('/v1/chat/completions', { ...chat, logprobs: true, top_logprobs: 2 });
+    // biome-ignore lint/suspicious/noExplicitAny: as the server says
+    const { object, choices, usage } = (await answer.json()) as any;
+    const completion = await post('/v1/completions', {
+      prompt: [tokenizer.endOfText, ...tokenizer.encode('sbucaféA')],
+      temperature: 0,
+      max_tokens: 12,
+      ignore_eos: true,
+      logprobs: 2,
+    });
+    // biome-ignore lint/suspicious/noExplicitAny: as the server says
+    const same = (await completion.json()) as any;
+    expect(object).toBe('chat.completion');
+    expect(choices[0]).toMatchObject({ index: 0, finish_reason: 'length', message: { role: 'assistant', content: same.choices[0].text } });
+    expect(usage).toEqual(same.usage);
+    const { content } = choices[0].logprobs;
+    expect(content.map(({ logprob }: { logprob: number }) => logprob)).toEqual(same.choices[0].logprobs.token_logprobs);
+    for (const { top_logprobs: top } of content) expect(top).toHaveLength(2);
+
+    const stream = await (await post('/v1/chat/completions', { ...chat, stream: true })).text();
+    const data = stream
+      .split('\n\n')
+      .filter((event) => event !== '')
+      .map((event) => event.replace('data: ', ''));
+    expect(data.pop()).toBe('[DONE]');
+    const parts = data.map((line) => (JSON.parse(line) as Chunk).choices[0]);
+    expect(parts[0].delta).toEqual({ role: 'assistant', content: '' });
+    expect(parts.map(({ delta }) => delta.content ?? '').join('')).toBe(same.choices[0].text);
+    expect(parts.at(-1)).toMatchObject({ finish_reason: 'length' });
+  });
+
+  it('go on as long as they may where nothing is said, and are refused in what is not text', async () => {
+    const long = await post('/v1/chat/completions', { messages, ignore_eos: true, temperature: 0 });
+    expect(((await long.json()) as { usage: { total_tokens: number } }).usage.total_tokens).toBe(64);
+    const refused: [string, object][] = [
+      ['messages', { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'http://evil.test' } }] }] }],
+      ['messages', { messages: [{ role: 'tool', content: 'x' }] }],
+      ['messages', { messages: [] }],
+      ['tools', { tools: [{ type: 'function' }] }],
+      ['response_format', { response_format: { type: 'json_object' } }],
+      ['top_logprobs', { top_logprobs: 2 }],
+    ];
+    for (const [param, body] of refused)
+      expect(await errorOf(post('/v1/chat/completions', { ...chat, ...body }))).toMatchObject({ status: 400, param });
+    const strict = served({ template: "{{ raise_exception('roles must alternate') }}" });
+    expect(await errorOf(strict.post('/v1/chat/completions', chat))).toMatchObject({
+      status: 400,
+      code: 'chat_template_failed',
+      param: 'messages',
+    });
+    expect(await (await ask('/tokenizer_info')).json()).toMatchObject({ chat_template: template });
+  });
+});
+
 describe('other routes', () => {
   const { ask, post, state } = served();
 
@@ -300,6 +366,9 @@ describe('other routes', () => {
   it('say what there is not', async () => {
     const chat = post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'x' }] });
     expect(await errorOf(chat)).toMatchObject({ status: 404, code: 'chat_template_missing' });
+    expect(await errorOf(post('/apply-template', { messages: [{ role: 'user', content: 'x' }] }))).toMatchObject({
+      code: 'chat_template_missing',
+    });
     expect(await errorOf(post('/v1/embeddings', {}))).toMatchObject({ status: 404, code: 'not_supported' });
     expect(await errorOf(ask('/v1/nothing'))).toMatchObject({ status: 404, code: 'route_not_found' });
     expect(await errorOf(ask('/v1/completions'))).toMatchObject({ status: 405, code: 'method_not_allowed' });

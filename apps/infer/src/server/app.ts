@@ -3,12 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { encodePrompt, tokenName } from './choices.js';
-import { completions } from './completions.js';
+import { chatForm, chatPrompt, generationOf } from './chat.js';
+import { encodePrompt, promptsOf, tokenName } from './choices.js';
+import { answer, completionForm } from './completions.js';
 import { asHttpError, badRequest, errorResponse, HttpError } from './errors.js';
 import { createMetrics } from './metrics.js';
 import { openApiDocument, type RouteDescription } from './openapi.js';
-import { chatSchema, completionSchema, detokenizeSchema, parseParameters, tokenizeSchema } from './parameters.js';
+import { chatSchema, completionSchema, detokenizeSchema, parseParameters, templateSchema, tokenizeSchema } from './parameters.js';
 import { hostCheck, keyOwner, originCheck } from './security.js';
 import type { ServedModel, ServerState } from './served-model.js';
 
@@ -121,6 +122,12 @@ function routesOf(
   const missing = (what: string) => (): never => {
     throw new HttpError(404, 'not_supported', what);
   };
+  const contextOf = (c: AppContext) => ({
+    metrics,
+    owner: c.get('owner'),
+    pingMs,
+    onError: (error: unknown) => onError(error, c.get('requestId')),
+  });
   const routes: Route[] = [
     { method: 'get', path: '/health', open: true, summary: 'The process lives', handle: health },
     { method: 'get', path: '/healthz', open: true, summary: 'The process lives', handle: health },
@@ -154,23 +161,31 @@ function routesOf(
       body: completionSchema,
       handle: async (c) => {
         const parameters = parseParameters(completionSchema, await bodyOf(c));
-        const onStreamError = (error: unknown) => onError(error, c.get('requestId'));
-        return completions(c, state.expectModel(parameters.model), parameters, {
-          metrics,
-          owner: c.get('owner'),
-          pingMs,
-          onError: onStreamError,
-        });
+        const model = state.expectModel(parameters.model);
+        return answer(c, model, promptsOf(model, parameters), parameters, completionForm, contextOf(c));
       },
     },
     {
       method: 'post',
       path: '/v1/chat/completions',
-      summary: 'Not for models without a chat template',
+      summary: 'An answer to messages, where the model has a chat template',
       body: chatSchema,
       handle: async (c) => {
-        const { id } = state.expectModel(parseParameters(chatSchema, await bodyOf(c)).model);
-        throw new HttpError(404, 'chat_template_missing', `'${id}' has no chat template; use /v1/completions`, { param: 'messages' });
+        const parameters = parseParameters(chatSchema, await bodyOf(c));
+        const { model, chat } = state.expectChat(parameters.model);
+        const prompt = await chatPrompt(chat, parameters.messages);
+        return answer(c, model, [prompt], generationOf(parameters, model, prompt), chatForm(parameters), contextOf(c));
+      },
+    },
+    {
+      method: 'post',
+      path: '/apply-template',
+      summary: 'The prompt that messages are',
+      body: templateSchema,
+      handle: async (c) => {
+        const { model, messages, add_generation_prompt: opensAnswer } = parseParameters(templateSchema, await bodyOf(c));
+        const { text } = await chatPrompt(state.expectChat(model).chat, messages, opensAnswer);
+        return c.json({ prompt: text });
       },
     },
     {
@@ -214,7 +229,7 @@ function routesOf(
       path: '/tokenizer_info',
       summary: 'Special tokens and sizes',
       handle: (c) => {
-        const { tokenizer, engine } = state.expectModel();
+        const { tokenizer, engine, chat } = state.expectModel();
         const endOfText = tokenizer.tokenText(tokenizer.endOfText);
         return c.json({
           tokenizer_class: 'PreTrainedTokenizerFast',
@@ -223,7 +238,7 @@ function routesOf(
           bos_token: endOfText,
           eos_token: endOfText,
           pad_token: endOfText,
-          chat_template: null,
+          chat_template: chat?.template.source ?? null,
         });
       },
     },
@@ -241,7 +256,6 @@ function routesOf(
       summary: 'Not supported',
       handle: missing('responses are not supported; use /v1/completions'),
     },
-    { method: 'post', path: '/apply-template', summary: 'Not supported', handle: missing('the model has no chat template') },
   ];
   return routes;
 }

@@ -4,7 +4,7 @@ import { type CompletionEvent, type CompletionRequest, complete } from '../engin
 import type { TokenScore } from '../engine/request.js';
 import { TextStream } from '../text/text-stream.js';
 import { badRequest } from './errors.js';
-import { type CompletionParameters, MAX_CHOICES } from './parameters.js';
+import { type CompletionParameters, type GenerationParameters, MAX_CHOICES } from './parameters.js';
 import type { ServedModel } from './served-model.js';
 
 /** Tokens that a completion gets where nothing is said, as in OpenAI's API. */
@@ -54,7 +54,7 @@ export function promptsOf(model: ServedModel, { prompt, add_special_tokens: open
 export function requestsOf(
   { tokenizer, stopTokens }: ServedModel,
   prompts: readonly Prompt[],
-  parameters: CompletionParameters,
+  parameters: GenerationParameters,
   { owner, signal }: { readonly owner: string; readonly signal: AbortSignal },
 ): CompletionRequest[] {
   const { n, logprobs, echo, stop = [], stop_token_ids = [], ignore_eos, max_tokens, max_completion_tokens } = parameters;

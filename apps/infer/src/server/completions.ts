@@ -1,12 +1,12 @@
-/** POST /v1/completions: as a whole or as server-sent events. */
+/** Prompts are answered as a whole or as server-sent events, in the form of completions or of chats. */
 import { randomUUID } from 'node:crypto';
 import type { Context } from 'hono';
 import { stream } from 'hono/streaming';
 import type { CompletionEvent } from '../engine/completion.js';
-import { type ChoicePart, promptsOf, requestsOf, startChoice, wholeChoice } from './choices.js';
+import { type ChoicePart, type Prompt, requestsOf, startChoice, wholeChoice } from './choices.js';
 import { asHttpError, badRequest } from './errors.js';
 import type { Metrics } from './metrics.js';
-import type { CompletionParameters } from './parameters.js';
+import type { GenerationParameters } from './parameters.js';
 import type { ServedModel } from './served-model.js';
 
 export interface CompletionContext {
@@ -17,10 +17,33 @@ export interface CompletionContext {
   readonly onError: (error: unknown) => void;
 }
 
-export async function completions(
+/** What a route makes of choices. */
+export interface ResponseForm {
+  /** Of the id. */
+  readonly prefix: string;
+  readonly object: string;
+  readonly chunkObject: string;
+  choice(whole: ChoicePart): object;
+  chunk(part: ChoicePart): object;
+  /** Sent for each choice before its parts, where there is one. */
+  opening?(index: number): object;
+}
+
+export const completionForm: ResponseForm = {
+  prefix: 'cmpl-',
+  object: 'text_completion',
+  chunkObject: 'text_completion',
+  choice: (whole) => whole,
+  chunk: (part) => part,
+};
+
+/** Answers prompts. @throws {HttpError} what is wrong with them, before anything is sent; and as `engine.generate` does */
+export async function answer(
   c: Context,
   model: ServedModel,
-  parameters: CompletionParameters,
+  prompts: readonly Prompt[],
+  parameters: GenerationParameters,
+  form: ResponseForm,
   { metrics, owner, pingMs, onError }: CompletionContext,
 ): Promise<Response> {
   const { echo, logprobs, stream: streams, stream_options: streamOptions } = parameters;
@@ -28,7 +51,6 @@ export async function completions(
   const abort = new AbortController();
   const leave = () => abort.abort(new DOMException('the client has left', 'AbortError'));
   c.req.raw.signal.addEventListener('abort', leave);
-  const prompts = promptsOf(model, parameters);
   const requests = requestsOf(model, prompts, parameters, { owner, signal: abort.signal });
   const usage = { prompt_tokens: prompts.reduce((sum, { tokens }) => sum + tokens.length, 0), completion_tokens: 0, total_tokens: 0 };
   usage.total_tokens = usage.prompt_tokens;
@@ -53,7 +75,8 @@ export async function completions(
     leave();
     throw error;
   }
-  const head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created: Math.floor(Date.now() / 1000), model: model.id };
+  const id = `${form.prefix}${randomUUID()}`;
+  const head = { id, object: streams ? form.chunkObject : form.object, created: Math.floor(Date.now() / 1000), model: model.id };
   const fail = (error: unknown) => {
     metrics.finish(abort.signal.aborted ? 'abort' : 'error');
     leave();
@@ -62,7 +85,7 @@ export async function completions(
   if (!streams) {
     try {
       const whole = await Promise.all(choices.map(wholeChoice));
-      return c.json({ ...head, system_fingerprint: model.fingerprint, choices: whole, usage });
+      return c.json({ ...head, system_fingerprint: model.fingerprint, choices: whole.map(form.choice), usage });
     } catch (error) {
       throw fail(error);
     }
@@ -76,12 +99,13 @@ export async function completions(
     const send = (data: object | string) => out.write(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
     const ping = setInterval(() => out.write(': ping\n\n'), pingMs);
     const includesUsage = streamOptions?.include_usage === true;
-    const sendChoices = (list: readonly ChoicePart[], used: typeof usage | null) =>
+    const sendChoices = (list: readonly object[], used: typeof usage | null) =>
       send({ ...head, choices: list, ...(includesUsage ? { usage: used } : {}) });
     try {
       await Promise.all(
-        choices.map(async (parts) => {
-          for await (const part of parts) await sendChoices([part], null);
+        choices.map(async (parts, index) => {
+          if (form.opening !== undefined) await sendChoices([form.opening(index)], null);
+          for await (const part of parts) await sendChoices([form.chunk(part)], null);
         }),
       );
       if (includesUsage) await sendChoices([], usage);

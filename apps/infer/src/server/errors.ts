@@ -57,6 +57,8 @@ export function asHttpError(error: unknown): HttpError {
       return badRequest('prompt', 'invalid_prompt', message);
     case 'CONTEXT_LENGTH':
       return badRequest('prompt', 'context_length_exceeded', message);
+    case 'CHAT_TEMPLATE':
+      return badRequest('messages', 'chat_template_failed', message);
     case 'SAMPLING_OPTION':
       return badRequest(null, 'invalid_value', message);
     case 'QUEUE_FULL':

@@ -54,17 +54,32 @@ export const completionSchema = z.strictObject({
 
 export type CompletionParameters = z.output<typeof completionSchema>;
 
+/** What the engine is asked with, however the prompt came. */
+export type GenerationParameters = Omit<CompletionParameters, 'model' | 'prompt' | 'add_special_tokens'>;
+
+const messageText = z.union([
+  z.string(),
+  z.array(z.strictObject({ type: z.literal('text'), text: z.string() })).transform((parts) => parts.map(({ text }) => text).join('')),
+]);
+
+const messages = z
+  .array(z.strictObject({ role: z.enum(['system', 'developer', 'user', 'assistant']), content: messageText }))
+  .min(1)
+  .max(1000)
+  .describe('What was said so far; text only.');
+
 export const chatSchema = z.strictObject({
   model,
-  messages: z
-    .array(z.looseObject({ role: z.string() }))
-    .min(1)
-    .max(1000),
-  max_tokens: z.int().nonnegative().optional(),
-  logprobs: z.boolean().default(false),
-  top_logprobs: z.int().min(0).max(20).optional(),
+  messages,
+  max_tokens: z.int().nonnegative().optional().describe('Tokens to generate at most; as many as fit by default.'),
+  logprobs: z.boolean().default(false).describe('Log-probabilities.'),
+  top_logprobs: z.int().min(0).max(20).optional().describe('With logprobs: so many alternatives.'),
   ...sampling,
 });
+
+export type ChatParameters = z.output<typeof chatSchema>;
+
+export const templateSchema = z.strictObject({ model, messages, add_generation_prompt: z.boolean().default(true) });
 
 export const tokenizeSchema = z.strictObject({
   model,

@@ -1,8 +1,17 @@
 /** A model as the routes see it, and where it is on its way to being served. */
 import type { Tokenizer } from '@sconelm/ngram-miner';
 import type { RowStore } from '@sconelm/offload-store';
+import type { ChatTemplate } from '../chat/chat-template.js';
+import type { TemplateRenderer } from '../chat/template-renderer.js';
 import type { Engine } from '../engine/engine.js';
 import { HttpError } from './errors.js';
+
+export interface ServedChat {
+  readonly template: ChatTemplate;
+  readonly renderer: TemplateRenderer;
+  /** Takes the names of special tokens, which a rendered text has, for those tokens. */
+  readonly tokenizer: Tokenizer;
+}
 
 export interface ServedModel {
   /** Its name in the API. */
@@ -15,6 +24,8 @@ export interface ServedModel {
   readonly engine: Engine;
   /** A hash of every parameter. */
   readonly fingerprint: string;
+  /** Absent for a model without a chat template. */
+  readonly chat?: ServedChat | undefined;
   /** Absent for a plain decoder. */
   readonly fgrams?: { readonly size: number; readonly maxLength: number } | undefined;
   readonly store?: RowStore | undefined;
@@ -24,6 +35,13 @@ export interface ServedModel {
 export class ServerState {
   model: ServedModel | undefined;
   isDraining = false;
+
+  /** @throws {HttpError} 404 for a model without a chat template */
+  expectChat(name?: string): { readonly model: ServedModel; readonly chat: ServedChat } {
+    const model = this.expectModel(name);
+    if (model.chat !== undefined) return { model, chat: model.chat };
+    throw new HttpError(404, 'chat_template_missing', `'${model.id}' has no chat template; use /v1/completions`, { param: 'messages' });
+  }
 
   /** @throws {HttpError} 503 while it loads; 404 for another name */
   expectModel(name?: string): ServedModel {

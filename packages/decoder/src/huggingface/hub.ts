@@ -6,7 +6,7 @@ import { DecoderError } from '../errors.js';
 const HUB_NAME = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
 /** What is read of a model; other weights and formats of it stay where they are. */
 const WANTED =
-  /^((config|generation_config|tokenizer|tokenizer_config|model\.safetensors\.index)\.json|model(-\d{5}-of-\d{5})?\.safetensors)$/;
+  /^((config|generation_config|tokenizer|tokenizer_config|model\.safetensors\.index)\.json|chat_template\.jinja|model(-\d{5}-of-\d{5})?\.safetensors)$/;
 const COMMIT = /^[0-9a-f]{40}$/;
 
 export interface HubOptions {
