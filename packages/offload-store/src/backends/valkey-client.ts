@@ -43,6 +43,7 @@ interface Retry {
 const PAUSES_MS = [0, 10, 25, 50, 100, 200];
 /** An answer that is wrong in itself, such as a row that is not there, is asked for this often. */
 const MAX_WRONG_ANSWERS = 2;
+const MAX_FREE = 8;
 const ASKING = Buffer.from('*1\r\n$6\r\nASKING\r\n');
 
 export class ValkeyClient {
@@ -53,6 +54,8 @@ export class ValkeyClient {
   readonly #windowBytes: number;
   readonly #spreadsReads: boolean;
   readonly #nodes = new Map<string, ValkeyNode>();
+  /** Buffers of commands that were answered, to be filled again. */
+  readonly #free: CommandBuffer[] = [];
   #turn = 0;
   #retries = 0;
   #redirects = 0;
@@ -139,6 +142,14 @@ export class ValkeyClient {
     return answer;
   }
 
+  /** Gives replicas the time to have what their primaries have; goes on without those that do not answer. */
+  async settle(): Promise<void> {
+    const waitMs = String(Math.floor(this.#connecting.timeoutMs / 2));
+    const shards = this.topology.shards.filter(({ replicas }) => replicas.length > 0);
+    const wait = async ({ primary, replicas }: Shard) => (await primary.connect()).command('WAIT', String(replicas.length), waitMs);
+    await Promise.allSettled(shards.map(wait));
+  }
+
   async #rounds(job: Job, run: { isOver: boolean; lastReason: Error | undefined }): Promise<void> {
     let retries: readonly Retry[] = [];
     let wrongAnswers = 0;
@@ -209,7 +220,7 @@ export class ValkeyClient {
     const answered = new Uint8Array(indices.length);
     const sendPart = async (start: number) => {
       const count = Math.min(step, indices.length - start);
-      const commands = new CommandBuffer(count * job.commandBytes);
+      const commands = this.#free.pop() ?? new CommandBuffer(count * job.commandBytes);
       for (let i = start; i < start + count; i += 1) {
         if (isAsk) commands.raw(ASKING);
         job.encode(indices[i]!, commands);
@@ -224,6 +235,8 @@ export class ValkeyClient {
           if (!run.isOver) this.#take(job, indices[i]!, reply, left, wrong);
         },
       });
+      commands.clear(); // all was sent, since all was answered
+      if (this.#free.length < MAX_FREE) this.#free.push(commands);
     };
     try {
       // Two parts under way: while one is answered, the server has the next.
@@ -312,6 +325,10 @@ export class CommandBuffer {
 
   get bytes(): Buffer {
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  clear(): void {
+    this.#length = 0;
   }
 
   raw(bytes: Uint8Array): void {

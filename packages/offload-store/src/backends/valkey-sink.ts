@@ -187,6 +187,7 @@ class ValkeySink implements RowSink {
     const rows = this.#rowsOf(generation);
     await rows.writeChecksums(checksums);
     if (checksums.length > 0) await expectChecksums(this.#location.url, rows, checksums);
+    await this.#client.settle();
     const text = formatManifest(this.#location.url, {
       kind: publishedForm.kind,
       version: publishedForm.version,
