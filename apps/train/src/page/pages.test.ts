@@ -99,6 +99,7 @@ const evaluation: RunEvaluation = {
   through: 'store',
   store: { rows: 10, rowBytes: 64, dtype: 'f32' },
   byLength: { 1: { count: 400, loss: 2000 }, 2: { count: 600, loss: 1500 } },
+  byCount: { unmatched: { count: 400, loss: 2000 }, '1,000 and more': { count: 600, loss: 1500 } },
   sample: PAYLOADS.map((text, i) => ({ text, length: 1 + (i % 4) })),
 };
 const metrics = Array.from({ length: 9 }, (_, i) => ({
@@ -106,6 +107,7 @@ const metrics = Array.from({ length: 9 }, (_, i) => ({
   tokens: 1000 * i,
   loss: 7 - i / 3,
   rate: 1e-3,
+  ...(i % 4 === 0 ? { heldoutLoss: 7 - i / 4 } : {}),
   gradientNorm: 1,
   flops: 1e9 * i,
   skipped: 0,

@@ -49,34 +49,62 @@ export function tableRows(runs: readonly ReportedRun[]): string[][] {
   ];
 }
 
-/** The training loss of every run by its tokens. */
-function lossChart(runs: readonly ReportedRun[]): Html {
-  return lineChart({
-    title: 'Training loss by tokens',
-    x: { label: 'training tokens', from: 0 },
-    y: { label: 'loss, nats' },
-    series: runs.map(({ label, metrics }) => ({ label, points: metrics.map(({ tokens, loss }) => [tokens, loss]) })),
+/** What is drawn of every run by its training tokens, where its metrics have it. */
+const CURVES = [
+  { title: 'Training loss', unit: 'nats per token', of: ({ loss }: Metrics) => loss },
+  { title: 'Held-out loss on the way', unit: 'nats per token', of: ({ heldoutLoss }: Metrics) => heldoutLoss },
+  { title: 'Norm of gradients', unit: 'before clipping', of: ({ gradientNorm }: Metrics) => finite(gradientNorm) },
+  { title: 'Learning rate', unit: 'of the step', of: ({ rate }: Metrics) => rate },
+] as const;
+
+/** Of a step that was left out the norm is no number, and old metrics lack it. */
+const finite = (value: number | undefined) => (value !== undefined && Number.isFinite(value) ? value : undefined);
+
+function curves(runs: readonly ReportedRun[]): Html[] {
+  return CURVES.flatMap(({ title, unit, of }) => {
+    const series = runs.flatMap(({ label, metrics }) => {
+      const points = metrics.flatMap((entry): [number, number][] => {
+        const value = of(entry);
+        return value === undefined ? [] : [[entry.tokens, value]];
+      });
+      return points.length === 0 ? [] : [{ label, points }];
+    });
+    if (series.length === 0) return [];
+    const chart = lineChart({ title: `${title} by tokens`, x: { label: 'training tokens', from: 0 }, y: { label: unit }, series });
+    return [html`<figure><h3>${title}</h3>${chart}</figure>`];
   });
 }
 
-/** Loss per match length, one column per run that was evaluated with matches. */
-function lengthTable(runs: readonly ReportedRun[]): Html | undefined {
-  const grouped = runs.flatMap(({ label, evaluation }) =>
-    evaluation !== undefined && Object.keys(evaluation.byLength).length > 1 ? [{ label, evaluation }] : [],
-  );
+/** Held-out loss by groups of positions, one column per run that has them. */
+function groupTable(
+  runs: readonly ReportedRun[],
+  caption: string,
+  groupsOf: (evaluation: RunEvaluation) => RunEvaluation['byLength'] | undefined,
+): Html | undefined {
+  const grouped = runs.flatMap(({ label, evaluation }) => {
+    const groups = evaluation === undefined ? undefined : groupsOf(evaluation);
+    return groups === undefined || Object.keys(groups).length < 2 ? [] : [{ label, groups }];
+  });
   if (grouped.length === 0) return undefined;
-  const [{ evaluation: first }] = grouped;
-  const rows = Object.entries(first.byLength).map(([length, { count }]) => [
-    length === '1' ? 'none' : length,
-    `${((100 * count) / first.tokens).toFixed(1)}%`,
-    ...grouped.map(({ evaluation }) => {
-      const group = evaluation.byLength[length];
-      return group === undefined ? '' : (group.loss / group.count).toFixed(3);
-    }),
+  const [{ groups: first }] = grouped;
+  const positions = Object.values(first).reduce((sum, { count }) => sum + count, 0);
+  const rows = Object.entries(first).map(([name, { count }]) => [
+    name === '1' ? 'none' : name,
+    `${((100 * count) / positions).toFixed(1)}%`,
+    ...grouped.map(({ groups: { [name]: group } }) => (group === undefined ? '' : (group.loss / group.count).toFixed(3))),
   ]);
-  return html`<h2>Loss by length of the longest f-gram</h2>
-${table({ caption: 'Held-out loss in nats', head: ['length', 'positions', ...grouped.map(({ label }) => label)], rows })}
-<p>Hit rate: ${(100 * hitRateOf(first)).toFixed(1)}% of held-out positions.</p>`;
+  return table({ caption, head: ['f-gram', 'positions', ...grouped.map(({ label }) => label)], rows });
+}
+
+/** Loss by length and by count of the longest f-gram. */
+function groupTables(runs: readonly ReportedRun[]): Html | undefined {
+  const byLength = groupTable(runs, 'Held-out loss in nats, by length', (evaluation) => evaluation.byLength);
+  if (byLength === undefined) return undefined;
+  const matched = runs.find(({ evaluation }) => evaluation !== undefined && Object.keys(evaluation.byLength).length > 1)?.evaluation;
+  return html`<h2>Loss by the longest f-gram</h2>
+${byLength}
+${groupTable(runs, 'The same by its count in the training text', (evaluation) => evaluation.byCount)}
+${matched === undefined ? '' : html`<p>Hit rate: ${(100 * hitRateOf(matched)).toFixed(1)}% of held-out positions.</p>`}`;
 }
 
 function sampleOf({ label, evaluation }: ReportedRun): Html | undefined {
@@ -92,8 +120,8 @@ export function renderReport({ title, lead, runs }: Report): string {
   return page(title, [
     lead.map((text) => html`<p>${text}</p>`),
     table({ caption: 'What each costs and reaches', head: ['figure', ...labels], rows }),
-    html`<h2>Training loss</h2><figure>${lossChart(runs)}</figure>`,
-    lengthTable(runs),
+    html`<h2>Training</h2><div class="plots">${curves(runs)}</div>`,
+    groupTables(runs),
     html`<h2>Samples</h2>${runs.map(sampleOf)}<p class="note">Marked: the last token of a matched f-gram; the darker, the longer.</p>`,
   ]);
 }
