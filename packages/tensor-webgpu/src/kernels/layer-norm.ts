@@ -38,10 +38,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }`,
 });
 
-const LANES = 64;
+export const LANES = 64;
 
 /** Sums `value` over a workgroup; every lane gets the total. */
-const WORKGROUP_SUM = `
+export const WORKGROUP_SUM = `
 var<workgroup> partial: array<f32, ${LANES}>;
 fn total(value: f32, lane: u32) -> f32 {
   partial[lane] = value;
