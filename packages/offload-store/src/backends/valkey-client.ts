@@ -188,9 +188,10 @@ export class ValkeyClient {
     const groups = new Map<ValkeyNode, Group>();
     for (const { index, redirect, isWrong = false } of retries) {
       const node = redirect?.node.isUp === true ? redirect.node : this.#pick(this.topology.shardOf(slotOf(index)), isRead && !isWrong);
-      const group = groups.get(node);
-      if (group === undefined) groups.set(node, { indices: [index], isAsk: redirect?.isAsk === true });
-      else group.indices.push(index);
+      const group = groups.get(node) ?? { indices: [], isAsk: false };
+      group.indices.push(index);
+      group.isAsk ||= redirect?.isAsk === true; // said of a slot that has not moved, it does no harm
+      groups.set(node, group);
     }
     return groups;
   }
@@ -305,7 +306,7 @@ export class ValkeyClient {
 
 interface Group {
   readonly indices: number[];
-  readonly isAsk: boolean;
+  isAsk: boolean;
 }
 
 /** A server that is loading, failing over or moving slots will answer later, or another will. */
