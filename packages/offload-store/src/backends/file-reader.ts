@@ -9,6 +9,7 @@ import { manifestSchema, type StoreManifest } from '../manifest.js';
 import { runLength } from '../row-order.js';
 import { checksumsFile, closeAll, type DataFile, openAll, openGeneration, readChecksums, readSome } from './file-generation.js';
 import { layoutOf, shardFiles } from './file-layout.js';
+import { type FileRun, type ReadThreads, RunError, readThreads } from './file-read-threads.js';
 import { manifestHead } from './folder-form.js';
 import { Pace } from './pace.js';
 
@@ -17,6 +18,9 @@ const readsInFlight = 16;
 
 /** Rows that are read so before the page cache is tried again. */
 const partRows = 256;
+
+/** Fewer are not worth waking threads for. */
+const fewRows = 64;
 
 export function openFileReader(location: string): Promise<RowReader> {
   const layout = layoutOf(location);
@@ -99,9 +103,28 @@ class FileReader implements RowReader {
     const { rowBytes } = this.manifest;
     for (let next = start; next < ids.length; ) {
       const end = Math.min(next + partRows, ids.length);
-      await this.#readAtOnce(ids.subarray(next, end), into.subarray(next * rowBytes, end * rowBytes), signal);
+      const threads = end - next < fewRows ? undefined : readThreads();
+      const part = [ids.subarray(next, end), into.subarray(next * rowBytes, end * rowBytes), signal] as const;
+      await (threads === undefined ? this.#readAtOnce(...part) : this.#readInThreads(threads, ...part));
       signal?.throwIfAborted();
       next = this.#readWhileFast(ids, end, into);
+    }
+  }
+
+  async #readInThreads(threads: ReadThreads, ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    const runs: Run[] = [];
+    const reads: FileRun[] = [];
+    for (let start = 0; start < ids.length; start += runs.at(-1)!.count) {
+      const run = this.#runAt(ids, start);
+      runs.push(run);
+      reads.push({ file: run.file.handle.fd, position: run.position, bytes: run.bytes, at: start * this.manifest.rowBytes });
+    }
+    try {
+      await threads.read(reads, into, signal);
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      const { file, first } = runs[error.run];
+      throw error.cause === undefined ? cutShort(file, first) : asStoreError(error.cause, file.path);
     }
   }
 
