@@ -97,9 +97,9 @@ export class BatchSession implements Disposable {
     return this.#lengths[slot];
   }
 
-  /** Forgets a slot's sequence. */
-  clear(slot: number): void {
-    this.#lengths[slot] = 0;
+  /** Forgets all of a slot's sequence but its first positions. @param length no more than there are */
+  truncate(slot: number, length: number): void {
+    this.#lengths[slot] = Math.min(length, this.#lengths[slot]);
   }
 
   /**

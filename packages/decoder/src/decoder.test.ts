@@ -100,6 +100,9 @@ describe.each(Object.entries(styles))('the decoder in the style of %s', (_, conf
       expect(Buffer.compare(Buffer.from(Float32Array.from(together[k]).buffer), Buffer.from(expected.buffer)), `sequence ${k}`).toBe(0);
       expect(batch.lengthOf(slots[k])).toBe(tokens.length);
     }
+    batch.truncate(slots[1], 10);
+    const [again] = await batch.step([{ slot: slots[1], tokens: texts[1].slice(10), wanted: 'all' }]);
+    expect([...again]).toEqual(together[1].slice(10 * config.vocabSize));
     await expect(batch.step([{ slot: 0, tokens: new Int32Array(config.contextLength), wanted: 'last' }])).rejects.toThrow('do not fit');
   });
 

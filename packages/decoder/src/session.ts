@@ -20,7 +20,7 @@ export class DecodeSession implements Disposable {
 
   /** Forgets everything. */
   reset(): void {
-    this.#batch.clear(0);
+    this.#batch.truncate(0, 0);
   }
 
   /**

@@ -34,7 +34,7 @@ async function timeSteps(decoder, batch, seed) {
     if (failed !== undefined) throw failed;
   }
   const ms = (performance.now() - started) / ROUND;
-  for (let slot = 0; slot < batch; slot++) decoder.clear(slot);
+  for (let slot = 0; slot < batch; slot++) decoder.restart(slot, []);
   return ms;
 }
 
@@ -45,7 +45,7 @@ async function timePrefill(decoder, seed) {
   const [result] = await decoder.step([{ slot: 0, tokens, wanted: 'last' }]);
   if (result instanceof Error) throw result;
   const ms = performance.now() - started;
-  decoder.clear(0);
+  decoder.restart(0, []);
   return ms;
 }
 

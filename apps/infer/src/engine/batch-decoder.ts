@@ -19,8 +19,12 @@ export interface BatchDecoder extends Disposable {
   readonly contextLength: number;
   /** @returns per work the logits wanted, [n, V], or why this sequence cannot go on */
   step(work: readonly SequenceWork[]): Promise<(Float32Array | Error)[]>;
-  /** Forgets a slot's sequence. */
-  clear(slot: number): void;
+  /**
+   * Starts a new sequence in a slot.
+   * @param prefix of the sequence before it there, with which the new one begins too
+   * @returns how many tokens of it are kept: all, or none where some of it was not computed from its rows
+   */
+  restart(slot: number, prefix: ArrayLike<number>): number;
 }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
@@ -33,6 +37,8 @@ export function batchDecoder(
 ): BatchDecoder {
   const session = new BatchSession(device, decoder, parameters, { slots });
   const fgrams = Array.from({ length: slots }, () => fgramsOf?.());
+  /** Slots in which a lost row left its place to the token: good enough for that sequence, not for others. */
+  const makeshift = new Set<number>();
   const { vocabSize, contextLength, width } = decoder;
 
   /** The f-grams that end at each of the tokens, −1 where none: the matcher has then seen them. */
@@ -40,8 +46,7 @@ export function batchDecoder(
   const lookUpOne = ({ slot, tokens }: SequenceWork, ids: readonly number[]) => lookUp(fgrams[slot]?.rows, tokens, ids, width);
 
   /** Reads all rows of a step at once; where that fails, each sequence's by themselves, so that it fails for those whose rows cannot be had. */
-  const lookUpAll = async (work: readonly SequenceWork[]): Promise<(LookedUp | Error)[]> => {
-    const ids = work.map(idsOf);
+  const lookUpAll = async (work: readonly SequenceWork[], ids: readonly (readonly number[])[]): Promise<(LookedUp | Error)[]> => {
     try {
       const tokens = work.flatMap((own) => Array.from(own.tokens));
       const found = await lookUp(fgrams[0]?.rows, tokens, ids.flat(), width);
@@ -61,9 +66,11 @@ export function batchDecoder(
     vocabSize,
     contextLength,
     async step(work) {
-      const looked = await lookUpAll(work);
+      const ids = work.map(idsOf);
+      const looked = await lookUpAll(work, ids);
       const able = work.flatMap(({ slot, wanted }, i) => {
         const found = looked[i];
+        if (!(found instanceof Error) && ids[i].some((id, at) => id >= 0 && found.tokens[at] !== -1)) makeshift.add(slot);
         return found instanceof Error ? [] : [{ ...found, slot, wanted, i }];
       });
       const results: (Float32Array | Error)[] = looked.map((found) => (found instanceof Error ? found : new Float32Array()));
@@ -77,9 +84,14 @@ export function batchDecoder(
       }
       return results;
     },
-    clear(slot) {
-      session.clear(slot);
-      fgrams[slot]?.matcher.reset();
+    restart(slot, prefix) {
+      const kept = makeshift.has(slot) ? 0 : prefix.length;
+      makeshift.delete(slot);
+      session.truncate(slot, kept);
+      const matcher = fgrams[slot]?.matcher;
+      matcher?.reset();
+      for (let i = 0; i < kept; i++) matcher?.push(prefix[i]);
+      return kept;
     },
     [Symbol.dispose]: () => session[Symbol.dispose](),
   };

@@ -21,7 +21,10 @@ const decoderOf = (slots: number, failAt: (tokens: readonly number[]) => boolean
   hashingDecoder({ slots, vocabSize: V, contextLength: C, failAt, wait: slowNowAndThen() });
 
 const anyRequest: fc.Arbitrary<GenerationRequest> = fc.record({
-  prompt: fc.array(fc.nat(V - 1), { minLength: 1, maxLength: 30 }),
+  // Many begin alike.
+  prompt: fc
+    .tuple(fc.nat(20), fc.array(fc.nat(V - 1), { minLength: 1, maxLength: 10 }))
+    .map(([shared, own]) => [...Array.from({ length: shared }, (_, i) => (i * 5) % V), ...own]),
   maxTokens: fc.integer({ min: 0, max: 15 }),
   sampling: fc.record({ seed: fc.nat(5), temperature: fc.constantFrom(0, 1), repetitionPenalty: fc.constantFrom(1, 1.3) }),
   stopTokens: fc.constantFrom(new Set<number>(), new Set([3])),
@@ -74,6 +77,23 @@ describe('the engine', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('goes on from what an owner’s last sequence left, and from nobody else’s', async () => {
+    const engine = new Engine(decoderOf(2));
+    const prompt = Array.from({ length: 20 }, (_, i) => i % V);
+    const ask = (owner: string, tokens: readonly number[]) =>
+      allOf(engine.generate({ prompt: tokens, maxTokens: 4, sampling: { temperature: 0 }, stopTokens: new Set(), owner }));
+    const first = await ask('a', prompt);
+    expect(engine.status).toMatchObject({ prefixQueries: 20, prefixHits: 0 });
+    expect(await ask('a', prompt)).toEqual(first);
+    expect(engine.status).toMatchObject({ prefixQueries: 40, prefixHits: 19 });
+    expect(await ask('b', prompt)).toEqual(first);
+    expect(engine.status).toMatchObject({ prefixQueries: 60, prefixHits: 19 });
+    const said = first.flatMap((event) => ('token' in event ? [event.token as number] : []));
+    await ask('a', [...prompt, ...said, 1, 2]);
+    // The last token that was chosen was never read.
+    expect(engine.status.prefixHits).toBe(19 + 20 + 3);
   });
 
   it('frees the slot of whoever leaves within a step, in the middle of a prompt too', async () => {

@@ -5,6 +5,7 @@
 import { InferError } from '../errors.js';
 import type { BatchDecoder } from './batch-decoder.js';
 import { FairQueue } from './fair-queue.js';
+import { PrefixCache } from './prefix-cache.js';
 import type { GenerationEvent, GenerationRequest } from './request.js';
 import { Sequence } from './sequence.js';
 
@@ -27,6 +28,9 @@ export interface EngineStatus {
   readonly generatedTokens: number;
   /** Positions in use of all slots'. */
   readonly cachePositions: number;
+  /** Tokens of prompts, and how many of them the cache had from sequences before. */
+  readonly prefixQueries: number;
+  readonly prefixHits: number;
 }
 
 /** A turn of the event loop: arrivals and departures get their chance between steps. */
@@ -43,11 +47,15 @@ export class Engine {
   readonly #running: (Sequence | undefined)[];
   /** Positions in each slot. */
   readonly #positions: number[];
+  /** What the sequences before left in the slots. */
+  readonly #prefixes: PrefixCache;
   #loop: Promise<void> | undefined;
   #closed = false;
   #steps = 0;
   #promptTokens = 0;
   #generatedTokens = 0;
+  #prefixQueries = 0;
+  #prefixHits = 0;
 
   constructor(decoder: BatchDecoder, { maxWaiting = 64, chunk = 64, onFailure = () => {} }: EngineOptions = {}) {
     this.#onFailure = onFailure;
@@ -57,6 +65,7 @@ export class Engine {
     this.vocabSize = decoder.vocabSize;
     this.#waiting = new FairQueue(maxWaiting);
     this.#running = Array.from({ length: decoder.slots });
+    this.#prefixes = new PrefixCache(decoder.slots);
     this.#positions = Array.from({ length: decoder.slots }, () => 0);
   }
 
@@ -68,6 +77,8 @@ export class Engine {
       steps: this.#steps,
       promptTokens: this.#promptTokens,
       generatedTokens: this.#generatedTokens,
+      prefixQueries: this.#prefixQueries,
+      prefixHits: this.#prefixHits,
       cachePositions: this.#positions.reduce((sum, positions) => sum + positions, 0),
     };
   }
@@ -151,14 +162,24 @@ export class Engine {
       if (sequence === undefined || !(sequence.isOver || sequence.isLeft)) return;
       this.#running[slot] = undefined;
       this.#positions[slot] = 0;
-      this.#decoder.clear(slot);
+      this.#prefixes.keep(slot, sequence.request.owner ?? '', sequence.tokens);
     });
   }
 
   #join(): void {
-    this.#running.forEach((sequence, slot) => {
-      if (sequence === undefined) this.#running[slot] = this.#waiting.shift();
-    });
+    for (;;) {
+      const free = this.#running.flatMap((sequence, slot) => (sequence === undefined ? [slot] : []));
+      const sequence = free.length === 0 ? undefined : this.#waiting.shift();
+      if (sequence === undefined) return;
+      const { prompt, owner = '' } = sequence.request;
+      const { slot, shared } = this.#prefixes.take(free, owner, prompt, sequence.reusable);
+      const kept = this.#decoder.restart(slot, Array.prototype.slice.call(prompt, 0, shared));
+      sequence.skip(kept);
+      this.#running[slot] = sequence;
+      this.#positions[slot] = kept;
+      this.#prefixQueries += prompt.length;
+      this.#prefixHits += kept;
+    }
   }
 
   async #step(): Promise<void> {

@@ -19,6 +19,8 @@ export class Sequence {
   #first = 0;
   /** Tokens of the prompt that were read. */
   #read = 0;
+  /** What stands in the cache of it. */
+  readonly #tokens: number[] = [];
   #generated = 0;
   /** The token to append next. */
   #pending: number | undefined;
@@ -39,6 +41,22 @@ export class Sequence {
     return this.request.prompt.length - this.#read;
   }
 
+  /** Tokens that stand in the cache. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
+  /** How many tokens of the prompt may come from a cache: the last one's logits are needed, and all of them where all are scored. */
+  get reusable(): number {
+    return this.request.scoresPrompt ? 0 : this.request.prompt.length - 1;
+  }
+
+  /** The first tokens of the prompt are in the cache already. */
+  skip(count: number): void {
+    this.#read = count;
+    for (let i = 0; i < count; i++) this.#tokens.push(this.request.prompt[i]);
+  }
+
   /** What a step is to do. @param mostPrompt at most so many tokens of the prompt */
   work(slot: number, mostPrompt: number): SequenceWork {
     this.#started ||= performance.now();
@@ -53,6 +71,7 @@ export class Sequence {
   take({ tokens }: SequenceWork, logits: Float32Array): void {
     const { prompt, scoresPrompt, maxTokens } = this.request;
     const V = this.#vocabSize;
+    for (let i = 0; i < tokens.length; i++) this.#tokens.push(tokens[i]);
     if (this.#pending === undefined) {
       for (let i = 0; scoresPrompt && i < tokens.length; i++) {
         const next = this.#read + i + 1;

@@ -45,6 +45,8 @@ export function createMetrics(served: () => { readonly engine: Engine; readonly 
   );
   total('prompt_tokens_total', 'Tokens of prompts that were read', ({ status }) => status.promptTokens);
   total('generation_tokens_total', 'Tokens that were generated', ({ status }) => status.generatedTokens);
+  total('prefix_cache_queries_total', 'Tokens of prompts that might have been in the cache', ({ status }) => status.prefixQueries);
+  total('prefix_cache_hits_total', 'Tokens of prompts that were in the cache', ({ status }) => status.prefixHits);
   total('engine_steps_total', 'Steps of the engine', ({ status }) => status.steps);
   const finished = new Counter({
     name: 'scone_request_success_total',

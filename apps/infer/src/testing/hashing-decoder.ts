@@ -41,8 +41,11 @@ export function hashingDecoder({
         return Float32Array.from(chosen.flatMap((row) => [...row]));
       });
     },
-    clear(slot) {
-      sequences[slot] = [];
+    restart(slot, prefix) {
+      const kept = sequences[slot].slice(0, prefix.length);
+      if (kept.length !== prefix.length || kept.some((token, i) => token !== prefix[i])) throw new Error(`slot ${slot} does not begin so`);
+      sequences[slot] = kept;
+      return prefix.length;
     },
     [Symbol.dispose]() {},
   };
