@@ -383,6 +383,22 @@ describe.skipIf(SERVER === undefined)(SERVER === undefined ? `skipped: ${NO_SERV
     expect(isRight(into, Uint32Array.of(7), 1)).toBe(true);
   });
 
+  it('a writer whose server stops is told in time, and goes on when it is back', async () => {
+    const url = `hurried://127.0.0.1:${server.port}/paused`;
+    await using writer = await createStore(url, description);
+    const half = all.subarray(0, 1500);
+    await writer.write(half, rowsOf(half, 1));
+    server.process.kill('SIGSTOP');
+    const started = performance.now();
+    await expect(writer.write(all, rowsOf(all, 1))).rejects.toMatchObject({ code: 'STORE_IO' });
+    expect(performance.now() - started).toBeLessThan(10_000);
+    server.process.kill('SIGCONT');
+    await writer.write(all, rowsOf(all, 1));
+    await writer.publish();
+    await using store = await openStore(url);
+    await store.verify();
+  });
+
   it.each([
     'HTTP/1.1 200 OK\r\n\r\n<html>',
     '\0\0\0\0\0\0',

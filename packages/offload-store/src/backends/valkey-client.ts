@@ -50,7 +50,7 @@ export class ValkeyClient {
   readonly topology: Topology;
   readonly #where: string;
   readonly #connecting: ConnectionOptions;
-  readonly #deadlineMs: number;
+  readonly deadlineMs: number;
   readonly #windowBytes: number;
   readonly #spreadsReads: boolean;
   readonly #nodes = new Map<string, ValkeyNode>();
@@ -65,7 +65,7 @@ export class ValkeyClient {
     const { deadlineMs = 10_000, windowBytes = 2 ** 20, timeoutMs = 2000, ca, username, password } = options;
     this.#where = where;
     this.#connecting = { tls, ca, username, password, timeoutMs };
-    this.#deadlineMs = deadlineMs;
+    this.deadlineMs = deadlineMs;
     this.#windowBytes = windowBytes;
     this.#spreadsReads = spreadsReads;
     const nodeAt = (address: Address) => this.#nodeAt(address);
@@ -114,8 +114,8 @@ export class ValkeyClient {
       const abort = () => settle(() => reject(signal?.reason));
       const timer = setTimeout(() => {
         const reason = run.lastReason ?? new Error('no answer');
-        settle(() => reject(this.errorOf(new Error(`${reason.message} (given up after ${this.#deadlineMs} ms)`, { cause: reason }))));
-      }, this.#deadlineMs);
+        settle(() => reject(this.errorOf(new Error(`${reason.message} (given up after ${this.deadlineMs} ms)`, { cause: reason }))));
+      }, this.deadlineMs);
       signal?.addEventListener('abort', abort, { once: true });
       this.#rounds(job, run).then(
         () => settle(resolve),

@@ -121,14 +121,14 @@ const fieldOf = ({ from, to }: RowRange): string => `${from}-${to}`;
 const lockedBy = ({ url }: ValkeyLocation, { from, to }: RowRange) =>
   new StoreError('STORE_LOCKED', `${url} has a writer of rows ${from} to ${to} already`, 'Close that writer first.');
 
-const MAX_ATTEMPTS = 50;
 /** Connections that one piece of work may lose before it fails. */
 const MAX_LOSSES = 3;
 
 async function acquire(client: ValkeyClient, location: ValkeyLocation, range: RowRange): Promise<Held> {
   const slot = slotOf(keysOf(location).manifest);
+  const until = performance.now() + client.deadlineMs;
   let failure: unknown;
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+  for (let attempt = 0; performance.now() < until; attempt += 1) {
     let connection: Connection | undefined;
     try {
       const shard = client.topology.shardOf(slot) ?? client.topology.shards[0]!;
