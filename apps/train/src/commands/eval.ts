@@ -32,7 +32,10 @@ export const evalCommand = defineCommand({
     through: z.enum(['store', 'model']).default('store').describe('f-grams embedded by the store, or by the f-gram model itself'),
     store: z.string().optional().describe('URL of the store (default: rows in the run’s folder)'),
     backend: backendOption,
-    fgrams: z.string().optional().describe('of a plain decoder: f-grams by whose length its loss is told'),
+    fgrams: z
+      .string()
+      .optional()
+      .describe('other f-grams than the run’s, with their --store; of a plain decoder those by which its loss is grouped'),
     stride: z.int().positive().optional().describe('windows that move by so many tokens, in each document alone (default: whole windows)'),
     task: z.array(z.string()).default([]).describe('instead: .jsonl(.gz) of BLiMP, HellaSwag, PIQA or ARC, answered by log-likelihood'),
     taskLabels: z.string().optional().describe('labels of one task, one a line, where they lie in a file of their own'),
@@ -56,7 +59,7 @@ export const evalCommand = defineCommand({
     using device = await openDevice();
     using model = await openModel(device, directory);
     const isPlain = model.config.fgram === undefined;
-    const fgrams = isPlain ? config.fgrams : paths.fgrams;
+    const fgrams = config.fgrams ?? (isPlain ? undefined : paths.fgrams);
     const set = fgrams === undefined ? undefined : await openFgrams(fgrams);
     const url = config.store ?? `file:${paths.rows}`;
     if (!isPlain && config.through === 'store' && config.store === undefined && !existsSync(paths.rows)) {

@@ -1,9 +1,10 @@
 /** `scone-train precompute`: one row per f-gram of a trained run, published as a store. */
 import path from 'node:path';
-import { defineCommand } from '@sconelm/cli-kit';
+import { defineCommand, UsageError } from '@sconelm/cli-kit';
+import { fingerprint } from '@sconelm/decoder';
 import { openModel, runPaths } from '@sconelm/fgram-model';
 import { openFgrams } from '@sconelm/ngram-miner';
-import { rowDtypes } from '@sconelm/offload-store';
+import { openStore, rowDtypes } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { backendOption, loadGivenBackends } from '../backend-option.js';
@@ -12,10 +13,16 @@ import { precomputeRun } from '../run/precompute-run.js';
 export const precomputeCommand = defineCommand({
   name: 'precompute',
   summary: 'one row per f-gram, published as a store',
-  examples: ['scone-train precompute --run runs/scone', 'scone-train precompute --run runs/scone --row-dtype f16 --store file:rows-f16'],
+  examples: [
+    'scone-train precompute --run runs/scone',
+    'scone-train precompute --run runs/scone --row-dtype f16 --store file:rows-f16',
+    'scone-train precompute --fgrams fgrams-law --base file:runs/scone/rows --store file:rows-law',
+  ],
   config: z.strictObject({
     run: z.string().default('runs/scone').describe('a trained run'),
     store: z.string().optional().describe('URL of the store (default: rows in the run’s folder)'),
+    fgrams: z.string().optional().describe('other f-grams than the run’s: those that mine --extend added a second corpus to'),
+    base: z.string().optional().describe('with --fgrams: store of the run’s own f-grams, whose rows are taken over'),
     rowDtype: z.enum(rowDtypes).default('f32').describe('form of the rows: f32, f16, bf16, int8 or int4'),
     backend: backendOption,
   }),
@@ -25,8 +32,18 @@ export const precomputeCommand = defineCommand({
     const url = config.store ?? `file:${runPaths(directory).rows}`;
     using device = await openDevice();
     using model = await openModel(device, directory);
-    const set = await openFgrams(runPaths(directory).fgrams);
-    await using rows = await precomputeRun(device, { model, set, store: url, rowDtype: config.rowDtype, progress, signal });
+    const own = await openFgrams(runPaths(directory).fgrams);
+    if (config.fgrams !== undefined && config.store === undefined)
+      throw new UsageError('--store: rows of other f-grams need a place of their own');
+    const set = config.fgrams === undefined ? own : await openFgrams(config.fgrams);
+    await using base =
+      config.base === undefined
+        ? undefined
+        : await openStore(config.base, { expect: { fgrams: own.hash, model: await fingerprint(model.variables) } });
+    await using rows = await precomputeRun(device, {
+      ...{ model, set, store: url, rowDtype: config.rowDtype, progress, signal },
+      ...(base === undefined ? {} : { base: { set: own, rows: base } }),
+    });
     const bytes = rows.rows * rows.rowBytes;
     output(
       { store: url, rows: rows.rows, rowBytes: rows.rowBytes, bytes, dtype: rows.dtype },

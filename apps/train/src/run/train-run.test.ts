@@ -11,6 +11,7 @@ import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { modelOf } from './model-config.js';
+import { type PrecomputeRunOptions, precomputeRun } from './precompute-run.js';
 import { preflight } from './preflight.js';
 import { openPretrained } from './pretrained.js';
 import { smoke } from './smoke.js';
@@ -105,6 +106,47 @@ describe('a run', () => {
     expect(heldoutLoss).toBeGreaterThan(1);
     expect(existsSync(options.directory)).toBe(false);
     expect(existsSync(`${options.directory}.smoke`)).toBe(false);
+  });
+
+  it('gets rows for the f-grams of a second corpus, with no further training', async () => {
+    const { model } = await trainRun(device, optionsOf('domains', { tokens: 1280 }));
+    const second = path.join(folder, 'second.txt');
+    await writeFile(second, 'their union of the people and not these states '.repeat(200));
+    const tokenizer = JSON.parse(await readFile(path.join(folder, 'data', 'tokenizer.json'), 'utf8'));
+    await prepareDataset({
+      directory: path.join(folder, 'second'),
+      train: [second],
+      heldout: [path.join(folder, 'heldout.txt')],
+      tokenizer,
+    });
+    const other = await openDataset(path.join(folder, 'second'));
+    const mining = { maxLength: 3, minCount: 5, maxFgrams: 80 };
+    const extended = await mine(other.train.corpus, {
+      ...mining,
+      directory: path.join(folder, 'fgrams-2'),
+      extend: path.join(folder, 'fgrams'),
+    });
+    expect(extended.size).toBeGreaterThan(set.size);
+    const rowsOf = (options: Pick<PrecomputeRunOptions, 'set' | 'base'>, name: string) =>
+      precomputeRun(device, { model, store: `file:${path.join(folder, name)}`, rowDtype: 'f32', progress, ...options });
+    await using own = await rowsOf({ set }, 'rows');
+    await using pack = await rowsOf({ set: extended, base: { set, rows: own } }, 'rows-pack');
+    await using anew = await rowsOf({ set: extended }, 'rows-anew');
+    const all = async (store: typeof pack) => {
+      const rows = new Float32Array(store.rows * 16);
+      await store.read(
+        Uint32Array.from({ length: store.rows }, (_, id) => id),
+        rows,
+      );
+      return rows;
+    };
+    expect(pack.rows).toBe(extended.size);
+    expect(await all(pack)).toEqual(await all(anew));
+    const wrong = await mine(other.train.corpus, { ...mining, directory: path.join(folder, 'fgrams-3') });
+    await expect(rowsOf({ set: wrong, base: { set, rows: own } }, 'rows-wrong')).rejects.toMatchObject({ code: 'TRAIN_DATA' });
+    const longer = await mine(other.train.corpus, { ...mining, maxLength: 5, directory: path.join(folder, 'fgrams-5') });
+    await expect(rowsOf({ set: longer }, 'rows-longer')).rejects.toThrow(/up to 5 tokens long, the model was trained with 3/);
+    model[Symbol.dispose]();
   });
 
   it('trains an f-gram model on a decoder that is there, and leaves that as it is', async () => {
