@@ -91,7 +91,7 @@ async function untilReady({ port, process }) {
  * @param {{ primaries?: number, replicas?: number, timeoutMs?: number, options?: readonly string[] }} [form] `replicas` of all; `timeoutMs` until a node counts as failed
  * @returns {Promise<Server[]>}
  */
-export async function startCluster({ primaries = 3, replicas = 3, timeoutMs = 1000, options = [] } = {}) {
+export async function startCluster({ primaries = 3, replicas = 3, timeoutMs = 15_000, options = [] } = {}) {
   const own = ['--cluster-enabled', 'yes', '--cluster-node-timeout', String(timeoutMs), '--repl-diskless-sync-delay', '0', ...options];
   const servers = await Promise.all(Array.from({ length: primaries + replicas }, () => startServer(own)));
   const [first, ...others] = servers;
