@@ -1,6 +1,7 @@
 /** The way of the data on a user's own text, command by command, and what is said when something is wrong with it. */
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { parseSafetensors } from '@sconelm/decoder';
 import { describe, expect, it } from 'vitest';
 import { commandsInFolder } from './command.js';
 
@@ -82,6 +83,12 @@ describe('a text of one’s own', () => {
     expect(await command('train', ['import', 'exported', 'runs/again'])).toMatchObject({ code: 0, out: expect.stringContaining('gpt2, ') });
     expect((await generated('--run', 'runs/again')).out).toBe(original.out);
     expect((await generated('--model', 'exported')).out).toBe(original.out);
+    expect(await command('train', ['export', 'runs/scone', 'with-rows', '--rows'])).toMatchObject({ code: 0 });
+    const stored = parseSafetensors(readFileSync(at('with-rows/rows-00001-of-00001.safetensors')), 'rows').tensors.get('rows')!;
+    const names = readFileSync(at('with-rows/fgrams.jsonl'), 'utf8').trim().split('\n');
+    expect(stored.shape).toEqual([names.length, 32]);
+    expect(Buffer.from(stored.data.buffer).equals(readFileSync(at('runs/scone/rows/rows-00000.bin')))).toBe(true);
+    expect(JSON.parse(names[0]!).length).toBeGreaterThan(1);
   });
 
   it('looks after stores: copies in every form, facts, verification against the model, speed', async () => {

@@ -1,24 +1,30 @@
-/** `scone-train export`: a run's decoder in Hugging Face's form, for other tools. */
+/** `scone-train export`: a run's decoder in Hugging Face's form, for other tools; on request with the rows of its f-grams. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { withArtifactErrors } from '@sconelm/artifact';
 import { defineCommand } from '@sconelm/cli-kit';
-import { type ExportOptions, exportModelFolder, type StoredDType } from '@sconelm/decoder';
+import { type ExportOptions, exportModelFolder, fingerprint, type StoredDType } from '@sconelm/decoder';
 import { openModel, type RunManifest, readRunManifest, runPaths } from '@sconelm/fgram-model';
-import { Tokenizer } from '@sconelm/ngram-miner';
+import { openFgrams, Tokenizer } from '@sconelm/ngram-miner';
+import { openStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
+import { backendOption, loadGivenBackends } from '../backend-option.js';
 import { expectAbsent } from '../expect-absent.js';
+import { exportRows } from '../run/export-rows.js';
 
 export const exportCommand = defineCommand({
   name: 'export',
   positionals: ['run', 'directory'],
   summary: 'the decoder of a run in Hugging Face’s form, for other tools',
-  examples: ['scone-train export runs/baseline exported', 'scone-train export runs/scone exported --dtype bf16'],
+  examples: ['scone-train export runs/baseline exported', 'scone-train export runs/scone exported --dtype bf16 --rows'],
   config: z.strictObject({
     run: z.string().describe('a trained run'),
     directory: z.string().describe('the folder to write'),
     dtype: z.enum(['f32', 'f16', 'bf16']).default('f32').describe('form of the weights'),
+    rows: z.boolean().default(false).describe('also the rows of its f-grams, as safetensors, and their tokens, as fgrams.jsonl'),
+    store: z.string().optional().describe('URL of the rows’ store (default: rows in the run’s folder)'),
+    backend: backendOption,
     maxShardBytes: z.int().positive().default(5_000_000_000).describe('weights beyond this go to further files'),
   }),
   run: async ({ config, progress, output }) => {
@@ -30,16 +36,26 @@ export const exportCommand = defineCommand({
     const tokenizer = await withArtifactErrors(file, () => readFile(file, 'utf8'));
     using device = await openDevice();
     using model = await openModel(device, directory);
+    const dtype = config.dtype.toUpperCase() as StoredDType;
+    await loadGivenBackends(config.backend);
+    const writeMore = async (aside: string) => {
+      const set = await openFgrams(runPaths(directory).fgrams);
+      const expect = { fgrams: set.hash, model: await fingerprint(model.variables) };
+      await using rows = await openStore(config.store ?? `file:${runPaths(directory).rows}`, { expect });
+      await exportRows(aside, set, rows, dtype);
+    };
     await exportModelFolder(target, model.config.decoder, model.dense, {
       tokenizer,
-      dtype: config.dtype.toUpperCase() as StoredDType,
+      dtype,
+      ...(config.rows && { writeMore }),
       maxShardBytes: config.maxShardBytes,
       ...tokensOf(manifest, tokenizer),
     });
-    if (model.config.fgram !== undefined) progress.note('the f-grams of this run are left out: other tools know the decoder alone');
+    if (model.config.fgram !== undefined && !config.rows)
+      progress.note('the f-grams of this run are left out: other tools know the decoder alone; --rows adds them');
     output(
       { directory: target, decoder: model.config.decoder },
-      `${config.directory}: config.json, tokenizer.json and weights in ${config.dtype}\n`,
+      `${config.directory}: config.json, tokenizer.json and weights${config.rows ? ', rows and fgrams.jsonl' : ''} in ${config.dtype}\n`,
     );
   },
 });

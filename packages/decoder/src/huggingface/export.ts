@@ -16,6 +16,8 @@ export interface ExportOptions {
   readonly endTokens?: readonly number[];
   /** The text of tokenizer.json. */
   readonly tokenizer?: string;
+  /** Writes further files into the folder before it is published. */
+  readonly writeMore?: (directory: string) => Promise<void>;
 }
 
 /** Where parameters come from: a set of variables is one. */
@@ -36,7 +38,7 @@ export async function exportModelFolder(
   directory: string,
   config: DecoderConfig,
   parameters: ParameterSource,
-  { dtype = 'F32', maxShardBytes = 5e9, beginToken, endTokens = [], tokenizer }: ExportOptions = {},
+  { dtype = 'F32', maxShardBytes = 5e9, beginToken, endTokens = [], tokenizer, writeMore }: ExportOptions = {},
 ): Promise<void> {
   const { layout, json } = writeConfigJson(config);
   const tensors = planTensors(config, layout).flatMap((parameter) =>
@@ -58,6 +60,7 @@ export async function exportModelFolder(
         await writeShard(file, tensors, parameters, dtype);
       }
       if (shards.length > 1) await write('model.safetensors.index.json', indexOf(shards));
+      await writeMore?.(aside);
     }),
   );
 }
