@@ -42,7 +42,7 @@ describe.each(Object.entries(steps))('%s', (name, args) => {
     const command = {
       args: [MAIN, ...args],
       setUp: (into: string) => cpSync(found(name), into, { recursive: true }),
-      varies: /state\.json$|metrics\.jsonl$/, // they hold seconds
+      varies: /state\.json$|(metrics|sessions)\.jsonl$|tfevents/, // they hold times
     };
     const seen = await forKills(command, { lockedCode: /is held by/ });
     expect(seen.killed).toBeGreaterThan(0);
