@@ -1,0 +1,70 @@
+import { createModel, type SessionFgrams } from '@sconelm/fgram-model';
+import { openDevice } from '@sconelm/tensor-webgpu';
+import { expect, it } from 'vitest';
+import { batchDecoder } from './batch-decoder.js';
+import { Engine } from './engine.js';
+import type { GenerationEvent } from './request.js';
+
+const decoder = { vocabSize: 32, contextLength: 32, layers: 1, width: 16, heads: 2 };
+
+/** Every token but 0 is an f-gram of its own id; what becomes of each row is asked. */
+function fgramsWith(fate: (id: number) => 'row' | 'lost' | 'error'): () => SessionFgrams {
+  return () => ({
+    matcher: { length: 1, push: (token) => (token === 0 ? -1 : token), reset() {} },
+    rows: {
+      read(ids, into, { lost }) {
+        ids.forEach((id, i) => {
+          if (fate(id) === 'error') throw Object.assign(new Error('the store is away'), { code: 'STORE_IO', remedy: 'Wait.' });
+          lost[i] = fate(id) === 'lost' ? 1 : 0;
+          into.fill(Math.sin(id), i * decoder.width, (i + 1) * decoder.width);
+        });
+      },
+    },
+  });
+}
+
+it('rows that cannot be read fail their own sequence, and it goes on when they are back', async () => {
+  using device = await openDevice();
+  using model = createModel(device, { decoder }, { seed: 1 });
+  let isAway = true;
+  using shared = batchDecoder(device, model, { slots: 2, fgramsOf: fgramsWith((id) => (id === 5 && isAway ? 'error' : 'row')) });
+  const work = (slot: number, ...tokens: number[]) => ({ slot, tokens, wanted: 'last' as const });
+  const [failed, fine] = await shared.step([work(0, 1, 5), work(1, 1, 2)]);
+  expect(failed).toMatchObject({ code: 'STORE_IO' });
+  using alone = batchDecoder(device, model, { slots: 1, fgramsOf: fgramsWith(() => 'row') });
+  expect(fine).toEqual((await alone.step([work(0, 1, 2)]))[0]);
+  isAway = false;
+  expect(shared.restart(0, [])).toBe(0);
+  expect(alone.restart(0, [])).toBe(0);
+  expect(await shared.step([work(0, 1, 5)])).toEqual(await alone.step([work(0, 1, 5)]));
+});
+
+it('a sequence in which rows were lost is no prefix for another', async () => {
+  using device = await openDevice();
+  using model = createModel(device, { decoder }, { seed: 1 });
+  using lossy = batchDecoder(device, model, { slots: 2, fgramsOf: fgramsWith((id) => (id === 5 ? 'lost' : 'row')) });
+  await lossy.step([
+    { slot: 0, tokens: [1, 5, 2], wanted: 'none' },
+    { slot: 1, tokens: [1, 2, 3], wanted: 'none' },
+  ]);
+  expect(lossy.restart(0, [1])).toBe(0);
+  expect(lossy.restart(1, [1, 2])).toBe(2);
+});
+
+it('a device that is lost under load fails every request cleanly, and is told', async () => {
+  const device = await openDevice();
+  const model = createModel(device, { decoder }, { seed: 1 });
+  const failures: unknown[] = [];
+  const engine = new Engine(batchDecoder(device, model, { slots: 2 }), { onFailure: (error) => failures.push(error) });
+  const request = { prompt: [1, 2, 3], maxTokens: 25, sampling: { temperature: 0 }, stopTokens: new Set<number>() };
+  const drained = async (events: AsyncIterable<GenerationEvent>) => {
+    for await (const _ of events);
+  };
+  const all = Promise.allSettled([1, 2, 3, 4].map(() => drained(engine.generate(request))));
+  while (engine.status.steps < 5) await new Promise((resolve) => setImmediate(resolve));
+  device.gpu.destroy();
+  for (const result of await all) expect(result).toMatchObject({ status: 'rejected', reason: { code: expect.stringMatching(/^DEVICE_/) } });
+  expect(failures.length).toBe(4);
+  await engine.drain();
+  expect(engine.status).toMatchObject({ running: 0, waiting: 0 });
+});
