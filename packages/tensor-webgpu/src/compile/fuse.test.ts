@@ -6,6 +6,7 @@ import type { TypedArray } from '../dtype.js';
 import { grad } from '../graph/gradient.js';
 import { isCpuWithSubgroups } from '../kernels/forms.js';
 import { layerNorm } from '../ops/layer-norm.js';
+import { rmsNorm } from '../ops/rms-norm.js';
 import { writeRows } from '../ops/update.js';
 import { type Tensor, tensor } from '../tensor.js';
 import { update } from './compile.js';
@@ -47,13 +48,18 @@ describe('fusing', () => {
     expect(dispatches).toEqual([2, 3]);
   });
 
-  it.each([1, 3, 4])('normalises %i rows where products read them', async (rows) => {
+  it.each([
+    ['layer', 1],
+    ['layer', 3],
+    ['rms', 1],
+    ['rms', 4],
+  ])('normalises rows (%s norm, %i rows) where products read them', async (norm, rows) => {
     const [K, N] = [96, 40];
     const [weight, bias] = [tensor(numbers(K, 1)), tensor(numbers(K, 2))];
     const matrices = [tensor(numbers(K * N, 3), [K, N]), tensor(numbers(N * K, 4), [N, K])];
     const x = hostTensor(numbers(rows * K, 5), [1, rows, K]);
     const build = (input: Tensor, isOutput: boolean) => {
-      const y = layerNorm(input, weight, bias);
+      const y = norm === 'layer' ? layerNorm(input, weight, bias) : rmsNorm(input, weight);
       const products = { p: y.matmul(matrices[0]).add(1), q: y.reshape([rows, K]).matmul(matrices[1], { transposeB: true }) };
       return isOutput ? { ...products, y } : products;
     };

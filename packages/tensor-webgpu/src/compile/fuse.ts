@@ -2,7 +2,6 @@
 import { isFloat } from '../dtype.js';
 import type { Node } from '../graph/op.js';
 import type { AdapterTraits } from '../kernels/kernel.js';
-import { layerNormOp } from '../ops/layer-norm.js';
 import { sameShape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
@@ -33,7 +32,7 @@ export interface Fusion {
   readonly chains: ReadonlyMap<Node, Chain>;
   /** The op whose kernel applies a chain to its result, by the chain's root. */
   readonly producers: ReadonlyMap<Node, Node>;
-  /** Layer norms that their consumers compute as they read, and reshapes of them. */
+  /** Norms that their consumers compute as they read, and reshapes of them. */
   readonly onReading: ReadonlySet<Node>;
 }
 
@@ -132,7 +131,7 @@ function chainProducers(order: readonly Node[], roots: readonly Tensor[], chains
 }
 
 /**
- * Layer norms that need no kernel and no memory, because every consumer normalises rows as it reads them; with the reshapes in between.
+ * Norms that need no kernel and no memory, because every consumer normalises rows as it reads them; with the reshapes in between.
  * Of f32 alone: a rounded row would be another row.
  */
 function normalizedOnReading(order: readonly Node[], roots: readonly Tensor[], adapter: AdapterTraits): Set<Node> {
@@ -140,7 +139,7 @@ function normalizedOnReading(order: readonly Node[], roots: readonly Tensor[], a
   const stored = new Set(roots.map(({ node }) => node));
   const found = new Set<Node>();
   for (const norm of order) {
-    if (norm.op.name !== layerNormOp.name) continue;
+    if (norm.op.rowNorm === undefined) continue;
     const [type] = norm.outputs;
     const passed = new Set<Node>([norm]);
     const takes = ({ op, inputs, outputs, attributes }: Node, from: Node): boolean =>

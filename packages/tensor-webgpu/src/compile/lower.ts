@@ -100,7 +100,7 @@ class Lowering {
   /** Ops that wait for the chain which their kernels apply, by the chain's root. */
   readonly #producers: ReadonlyMap<Node, Node>;
   readonly #waiting: ReadonlySet<Node>;
-  /** Layer norms that their consumers compute, and reshapes of them. */
+  /** Norms that their consumers compute, and reshapes of them. */
   readonly #onReading: ReadonlySet<Node>;
 
   constructor(options: LoweringOptions, { chains, producers, onReading }: Fusion) {
@@ -304,7 +304,7 @@ class Lowering {
     return true;
   }
 
-  /** The layer norm that `node` applies to its input 0 as it reads it. */
+  /** The norm that `node` applies to its input 0 as it reads it. */
   #normOf({ inputs }: Node): Node | undefined {
     const { node } = inputs.length > 0 ? throughViews(inputs[0]) : { node: undefined };
     return node !== undefined && this.#onReading.has(node) ? node : undefined;
@@ -359,13 +359,14 @@ class Lowering {
         return forms.find((form) => form === chosen) ?? forms[0];
       },
       ...(fused === undefined ? {} : { epilogue: fused.epilogue }),
-      ...(norm === undefined
+      ...(norm?.op.rowNorm === undefined
         ? {}
         : {
             normalized: {
+              norm: norm.op.rowNorm,
               eps: norm.attributes.eps as number,
               weight: { source: 'normalization', index: 1 },
-              bias: { source: 'normalization', index: 2 },
+              ...(norm.op.rowNorm === 'layer' && { bias: { source: 'normalization', index: 2 } as const }),
             },
           }),
       input: (index) => ({ source: 'input', index }),

@@ -3,7 +3,7 @@
  * Nodes of the graph are plain data; passes over them live in `compile/`.
  */
 import type { DType } from '../dtype.js';
-import type { AdapterTraits, LoweringContext } from '../kernels/kernel.js';
+import type { AdapterTraits, LoweringContext, RowNorm } from '../kernels/kernel.js';
 import type { Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
@@ -50,6 +50,8 @@ export interface Op<A extends Attributes = Attributes> {
   flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A): number;
   /** compute: `lower` applies `context.epilogue` to its first output, if that reads no more than so many values besides. */
   readonly maxEpilogueOperands?: number;
+  /** compute: rows of input 0 are normalised like this by input 1 and, in a layer norm, input 2; kernels that read the output can do so themselves. */
+  readonly rowNorm?: RowNorm;
   /** compute: whether `lower` can take rows that are still to be normalised (`context.normalized`) as its input 0 here. */
   takesNormalized?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A, adapter: AdapterTraits): boolean;
   /** compute and update: the kernel calls that compute the outputs. */

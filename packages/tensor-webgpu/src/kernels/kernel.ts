@@ -20,7 +20,7 @@ export interface AdapterTraits {
 }
 
 /** A value a kernel call binds: an input or output of the op, scratch memory that lives for the op alone, an operand of its epilogue, or a
- * parameter of the layer norm that its rows pass. */
+ * parameter of the norm that its rows pass. */
 export interface ValueRef {
   readonly source: 'input' | 'output' | 'scratch' | 'operand' | 'normalization';
   readonly index: number;
@@ -63,11 +63,16 @@ export interface KernelCall {
   readonly workgroups: readonly [number, number, number];
 }
 
-/** A layer norm as a kernel applies it to the rows it reads. */
+/** How rows are normalised: as in a layer norm, or an RMS norm. */
+export type RowNorm = 'layer' | 'rms';
+
+/** A norm as a kernel applies it to the rows it reads. */
 export interface NormalizedRows {
+  readonly norm: RowNorm;
   readonly eps: number;
   readonly weight: ValueRef;
-  readonly bias: ValueRef;
+  /** Of a layer norm. */
+  readonly bias?: ValueRef;
 }
 
 export interface LoweringContext<A extends Attributes = Attributes> {
@@ -84,7 +89,7 @@ export interface LoweringContext<A extends Attributes = Attributes> {
   choose<F extends string>(key: string, forms: readonly F[]): F;
   /** What to apply to the first output before storing it; only ops that say `maxEpilogueOperands` are given one. */
   readonly epilogue?: Epilogue;
-  /** Input 0 stands before this layer norm, which the kernel applies as it reads; only ops that say `takesNormalized` are given one. */
+  /** Input 0 stands before this norm, which the kernel applies as it reads; only ops that say `takesNormalized` are given one. */
   readonly normalized?: NormalizedRows;
   input(index: number): ValueRef;
   output(index: number): ValueRef;

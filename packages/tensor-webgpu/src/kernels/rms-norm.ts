@@ -4,6 +4,10 @@ import { defineKernel, type LoweringContext, spread } from './kernel.js';
 import { LANES, WORKGROUP_SUM } from './layer-norm.js';
 import { loadRow, type RowForm, rowForm, rowSum, rowsPerSubgroup, storeRow } from './row-form.js';
 
+/** Declares the scale r of the row x0 .., `width` elements wide; the uniform `eps` is needed. */
+export const scaleRow = ({ vectors }: RowForm, width = 'u.width') =>
+  `let r = inverseSqrt(${rowSum(vectors, (v) => `dot(x${v}, x${v})`)} / f32(${width}) + u.eps);`;
+
 const subgroupKernel = defineKernel<RowForm>({
   name: 'rms-norm-subgroup',
   bindings: { x: 'read', weight: 'read', y: 'write' },
@@ -19,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var row = first; row < min(first + u.chunk, u.rows); row++) {
     let at = row * W4;
     ${loadRow(form, 'x', 'at')}
-    let r = inverseSqrt(${rowSum(form.vectors, (v) => `dot(x${v}, x${v})`)} / f32(u.width) + u.eps);
+    ${scaleRow(form)}
     ${storeRow(form, 'y', 'at', (v) => `x${v} * r * weight${v}`)}
   }
 }`,

@@ -32,6 +32,7 @@ export const layerNormOp = defineOp<LayerNormAttributes>({
   kind: 'compute',
   infer: ([x]) => [x],
   define: ([x, weight, bias], { eps }) => [normalize(x, eps).normalized.mul(weight).add(bias)],
+  rowNorm: 'layer',
   gradient: ([dy], [x, weight], { eps }) => (dy === undefined ? [] : applyAll(layerNormGradOp, [dy, x, weight], { eps })),
   lower: lowerLayerNorm,
 });

@@ -35,6 +35,7 @@ export const rmsNormOp = defineOp<RmsNormAttributes>({
   kind: 'compute',
   infer: ([x]) => [x],
   define: ([x, weight], { eps }) => [x.mul(inverseRms(x, eps)).mul(weight)],
+  rowNorm: 'rms',
   gradient: ([dy], [x, weight], { eps }) => {
     if (dy === undefined) return [];
     const r = inverseRms(x, eps);

@@ -3,8 +3,9 @@
  * the block form, so that both give the same bits.
  */
 import { type Epilogue, epilogueText } from '../epilogue.js';
-import { defineKernel, type Kernel } from '../kernel.js';
+import { defineKernel, type Kernel, type RowNorm } from '../kernel.js';
 import { normalizeRow } from '../layer-norm.js';
+import { scaleRow } from '../rms-norm.js';
 import { loadRow, type RowForm } from '../row-form.js';
 import type { SubgroupForm } from './subgroup.js';
 
@@ -36,7 +37,7 @@ function loadRowsOfB({ transposeB, vectors }: SubgroupForm): string {
   );
 }
 
-/** The rows of A: as they are stored, or normalised as they are read, in the arithmetic of the layer norm's own kernel. */
+/** The rows of A: as they are stored, or normalised as they are read, in the arithmetic of the norm's own kernel. */
 interface RowsText {
   readonly bindings: Readonly<Record<string, 'read'>>;
   readonly types: Readonly<Record<string, string>>;
@@ -57,21 +58,34 @@ const storedRows: RowsText = {
   vector: (row, at) => `a[a0 + ${row}u * K4 + ${at}]`,
 };
 
-const normalizedRows = (form: RowForm): RowsText => ({
-  bindings: { weight: 'read', bias: 'read' },
-  types: { weight: 'vec4f', bias: 'vec4f' },
-  uniforms: { eps: 'f32' },
-  functions: `fn statistics(at: u32, lane: u32) -> vec2f {
-    ${loadRow(form, 'x', 'at', 'a')}
-    ${normalizeRow(form, 'u.K')}
-    return vec2f(mean, r);
-}`,
-  before: (row) => `let statistics${row} = statistics(a0 + ${row}u * K4, lane);`,
-  vector: (row, at) => `(a[a0 + ${row}u * K4 + ${at}] - statistics${row}.x) * statistics${row}.y * weight[${at}] + bias[${at}]`,
-});
+/** The norm that A's rows pass, and how a row lies in registers while its statistics are taken. */
+interface NormForm {
+  readonly norm: RowNorm;
+  readonly row: RowForm;
+}
 
-/** @param normalized the form of the layer norm that A's rows pass */
-export function fewRowsKernel(form: FewRowsForm, epilogue: Epilogue | undefined, normalized: RowForm | undefined): Kernel<object> {
+function normalizedRows({ norm, row }: NormForm): RowsText {
+  const isLayer = norm === 'layer';
+  return {
+    bindings: { weight: 'read', ...(isLayer && { bias: 'read' as const }) },
+    types: { weight: 'vec4f', ...(isLayer && { bias: 'vec4f' }) },
+    uniforms: { eps: 'f32' },
+    // Mean and scale.
+    functions: `fn statistics(at: u32, lane: u32) -> vec2f {
+    ${loadRow(row, 'x', 'at', 'a')}
+    ${isLayer ? normalizeRow(row, 'u.K') : scaleRow(row, 'u.K')}
+    return vec2f(${isLayer ? 'mean' : '0.0'}, r);
+}`,
+    before: (r) => `let statistics${r} = statistics(a0 + ${r}u * K4, lane);`,
+    vector: (r, at) => {
+      const x = `a[a0 + ${r}u * K4 + ${at}]`;
+      const scaled = `${isLayer ? `(${x} - statistics${r}.x)` : x} * statistics${r}.y * weight[${at}]`;
+      return isLayer ? `${scaled} + bias[${at}]` : scaled;
+    },
+  };
+}
+
+export function fewRowsKernel(form: FewRowsForm, epilogue: Epilogue | undefined, normalized: NormForm | undefined): Kernel<object> {
   const { rows, vectors, depth } = form;
   const finish = epilogueText(epilogue, 4);
   const source = normalized === undefined ? storedRows : normalizedRows(normalized);

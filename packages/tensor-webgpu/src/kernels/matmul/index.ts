@@ -49,7 +49,7 @@ function formsFor(
 
 type MatmulForm = 'subgroup' | 'subgroup-narrow' | 'register-tile' | `tile-${TileSize}`;
 
-/** Bindings of a product with an epilogue of the most operands, and of a layer norm. */
+/** Bindings of a product with an epilogue of the most operands, and of a norm. */
 const NORMALIZED_BINDINGS = 10;
 
 /** Whether the form for a few rows takes these sizes: it normalises rows of A in registers as it reads them. */
@@ -115,10 +115,15 @@ function lowerSubgroup(
   const columns = Math.ceil(N / (32 * form.vectors));
   if (M <= MAX_FEW_ROWS && !transposeA) {
     const { normalized } = context;
-    const kernel = fewRowsKernel({ ...form, rows: M }, epilogue, normalized && rowForm(context.adapter, K));
+    const row = normalized && rowForm(context.adapter, K);
+    const kernel = fewRowsKernel({ ...form, rows: M }, epilogue, row && { norm: normalized.norm, row });
     context.call(kernel, {
       parameters: {},
-      bindings: normalized === undefined ? bindings : { ...bindings, weight: normalized.weight, bias: normalized.bias },
+      bindings: {
+        ...bindings,
+        ...(normalized && { weight: normalized.weight }),
+        ...(normalized?.bias && { bias: normalized.bias }),
+      },
       uniforms: { N, K, lanes: 8, ...(normalized && { eps: normalized.eps }) },
       workgroups: [columns, 1, batches],
     });
