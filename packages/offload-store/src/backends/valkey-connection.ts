@@ -4,6 +4,7 @@
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
+import { CommandBuffer } from './valkey-commands.js';
 import { ProtocolError, type Reply, ReplyDecoder, ReplyError } from './valkey-reply.js';
 
 export interface Address {
@@ -111,7 +112,9 @@ export class Connection {
     const take = (_: number, reply: Reply) => {
       answer = reply;
     };
-    await this.send({ commands: encodeCommand(words), count: 1, take });
+    const commands = new CommandBuffer(64);
+    commands.command(words);
+    await this.send({ commands: commands.bytes, count: 1, take });
     if ((answer as Reply) instanceof ReplyError) throw answer;
     return answer;
   }
@@ -155,14 +158,4 @@ export class Connection {
   close(): void {
     this.#fail(new Error('the connection was closed'));
   }
-}
-
-/** An array of bulk strings, as servers take commands. */
-export function encodeCommand(words: readonly (string | Uint8Array)[]): Buffer {
-  const parts: Uint8Array[] = [Buffer.from(`*${words.length}\r\n`)];
-  for (const word of words) {
-    const bytes = typeof word === 'string' ? Buffer.from(word) : word;
-    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'));
-  }
-  return Buffer.concat(parts);
 }

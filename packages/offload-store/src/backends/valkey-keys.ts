@@ -8,7 +8,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { StoreArgumentError } from '../errors.js';
-import type { CommandBuffer } from './valkey-client.js';
+import type { CommandBuffer } from './valkey-commands.js';
 import type { Address } from './valkey-connection.js';
 import { SLOTS, slotOf } from './valkey-topology.js';
 

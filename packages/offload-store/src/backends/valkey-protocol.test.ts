@@ -1,7 +1,7 @@
 /** What Valkey servers are told and what they answer: decoding against an encoder, slots against the specification's examples. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CommandBuffer } from './valkey-client.js';
+import { CommandBuffer } from './valkey-commands.js';
 import { groupsFor, parseLocation, RowKeys } from './valkey-keys.js';
 import { ProtocolError, type Reply, ReplyDecoder, ReplyError } from './valkey-reply.js';
 import { slotOf } from './valkey-topology.js';

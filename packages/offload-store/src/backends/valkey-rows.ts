@@ -1,6 +1,7 @@
 /** One generation of a store on its servers: its rows, a key each, and the checksums of its blocks, a key for each 16,384. */
 import { CorruptStoreError, StoreError } from '../errors.js';
-import type { CommandBuffer, ValkeyClient } from './valkey-client.js';
+import type { ValkeyClient } from './valkey-client.js';
+import type { CommandBuffer } from './valkey-commands.js';
 import { RowKeys, TRAILER_BYTES } from './valkey-keys.js';
 import type { Reply } from './valkey-reply.js';
 import { slotOf } from './valkey-topology.js';
