@@ -11,7 +11,7 @@ import { flawOf } from './writer.mjs';
  * @param {{ runs?: number, seed?: number, perList?: number }} [options]
  * @returns {Promise<{ tried: number, refused: number }>}
  */
-export async function forHostileJson(valid, parse, { runs = times(2000, 200_000), seed = runSeed, perList = 2 } = {}) {
+export async function forHostileJson(valid, parse, { runs = times(2000, 2_000_000), seed = runSeed, perList = 2 } = {}) {
   const variants = [...hostileVariants(valid, { perList })];
   const seen = { tried: variants.length + runs, refused: 0 };
   await underCaps(seen.tried, async (index) => {

@@ -82,20 +82,22 @@ export async function minePart(corpus: TokenCorpus, options: CountOptions & Part
   if (!Number.isInteger(parts) || !Number.isInteger(part) || part < 1 || part > parts)
     throw new MinerError('MINE_OPTION', `there is no part ${part} of ${parts}`, 'Choose a part from 1 to the number of parts.');
   const checked = checkOptions(corpus, options);
-  await using partial = await PartialWork.open(directory);
-  const { files, fingerprint } = await count(corpus, checked, { part, parts }, partial);
-  await publishDirectory(directory, async (aside) => {
-    for (const { path: file } of files) await withArtifactErrors(file, () => copyFile(file, path.join(aside, path.basename(file))));
-    const { kind, version } = partForm;
-    const { maxLength, minCount } = checked;
-    const { vocabSize, boundary } = corpus;
-    const described = files.map(({ path: file, bytes, checksum }) => ({ name: path.basename(file), bytes, checksum }));
-    await writeManifest(path.join(aside, 'part.json'), {
-      ...{ kind, version, fingerprint, part, parts, maxLength, minCount, vocabSize, boundary },
-      files: described,
+  await withArtifactErrors(directory, async () => {
+    await using partial = await PartialWork.open(directory);
+    const { files, fingerprint } = await count(corpus, checked, { part, parts }, partial);
+    await publishDirectory(directory, async (aside) => {
+      for (const { path: file } of files) await withArtifactErrors(file, () => copyFile(file, path.join(aside, path.basename(file))));
+      const { kind, version } = partForm;
+      const { maxLength, minCount } = checked;
+      const { vocabSize, boundary } = corpus;
+      const described = files.map(({ path: file, bytes, checksum }) => ({ name: path.basename(file), bytes, checksum }));
+      await writeManifest(path.join(aside, 'part.json'), {
+        ...{ kind, version, fingerprint, part, parts, maxLength, minCount, vocabSize, boundary },
+        files: described,
+      });
     });
+    await partial.remove();
   });
-  await partial.remove();
 }
 
 /**

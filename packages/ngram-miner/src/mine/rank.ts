@@ -43,16 +43,16 @@ class CellsByCount {
   accumulate(): { readonly total: number; readonly largest: number } {
     let total = 0;
     let largest = 0;
-    const pass = (count: number, cells: Float64Array) => {
-      for (let length = 0; length < this.#lengths; length++) {
-        if (cells[length] > 0) largest = Math.max(largest, count);
-        const own = cells[length];
-        cells[length] = total;
+    const pass = (count: number, cells: Float64Array, first = 0) => {
+      for (let cell = first; cell < first + this.#lengths; cell++) {
+        const own = cells[cell];
+        if (own > 0) largest = Math.max(largest, count);
+        cells[cell] = total;
         total += own;
       }
     };
     for (const count of [...this.#sparse.keys()].sort((a, b) => b - a)) pass(count, this.#cellsOf(count));
-    for (let count = DENSE - 1; count >= 0; count--) pass(count, this.#dense.subarray(count * this.#lengths, (count + 1) * this.#lengths));
+    for (let count = DENSE - 1; count >= 0; count--) pass(count, this.#dense, count * this.#lengths);
     return { total, largest };
   }
 }

@@ -134,7 +134,7 @@ test('damage to a dataset’s files is refused', () =>
       const bits = times(name.endsWith('.bin') ? 1000 : 200, 20_000);
       const seen = await forDamage(path.join(folder, 'data', name), readFiles, {
         bits,
-        truncations: times(50, 1000),
+        truncations: times(50, 2000),
         blockBytes: 64,
         older,
       });
@@ -155,7 +155,7 @@ test('hostile manifests are refused or understood, whatever their checksum says'
       else await writeManifest(file, { ...fields, kind: datasetForm.kind, version: datasetForm.version });
       await read(folder);
     };
-    const seen = await forHostileJson(body, use, { runs: times(200, 100_000) });
+    const seen = await forHostileJson(body, use, { runs: times(200, 2_000_000) });
     expect(seen.refused).toBeGreaterThan(300);
   }));
 
