@@ -90,7 +90,7 @@ describe('a document of results', () => {
     await writeFindings(file, experiment, new Map(experiment.runs.map((run, n) => [run.id, resultOf(run, n)])));
     const text = await readFile(file, 'utf8');
     expect(text).toContain('| S = 1,000, A of 2 layers | 10.0 |');
-    expect(text).toContain('8 of 8 runs; seeds 1; 499,712 training tokens; an adapter; 2026-01-01.');
+    expect(text).toContain('8 of 8 runs; seeds 1; 499,712 training and 1,000 held-out tokens; an adapter; 2026-01-01.');
     expect(text).toContain('](results/fgrams.svg)');
     const plot = await readFile(path.join(folder, 'results', 'fgrams.svg'), 'utf8');
     expect(plot).toMatch(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg"/);

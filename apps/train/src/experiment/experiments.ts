@@ -45,21 +45,34 @@ const mainClaim: Experiment = {
       ['larger', larger],
     ] as const;
     const columns = forms.map(([label, of]) => ({ label, found: found(SEEDS, (seed) => of(seed).id, result) }));
-    const seeds = SEEDS.filter((seed) => columns.every((column) => column.found.some(([other]) => other === seed)));
-    const values = columns.map((column) => column.found.filter(([seed]) => seeds.includes(seed)).map(([, value]) => value));
-    const ofAll = (of: (results: RunResult[]) => string) => values.map((results) => (results.length === 0 ? '' : of(results)));
-    const [plain, , , large] = values.map((results) => mean(results.map(perplexity)));
+    const row = (name: string, of: (results: readonly RunResult[]) => string) => [
+      name,
+      ...columns.map((column) => (column.found.length === 0 ? '' : of(column.found.map(([, value]) => value)))),
+    ];
+    // Runs of one seed see the same tokens in the same order: they are compared with each other.
+    const against = (name: string, other: number) => [
+      name,
+      ...columns.map((column) => {
+        const ratios = column.found.flatMap(([seed, value]) =>
+          columns[other].found.flatMap(([same, reference]) => (same === seed ? [perplexity(value) / perplexity(reference)] : [])),
+        );
+        return ratios.length === 0 ? '' : percent(mean(ratios));
+      }),
+    ];
     return {
       table: [
         ['', ...columns.map(({ label }) => label)],
-        ...seeds.map((seed, i) => [`perplexity, seed ${seed}`, ...ofAll((results) => number(perplexity(results[i])))]),
-        ['perplexity, mean', ...ofAll((results) => number(mean(results.map(perplexity))))],
-        ['bits per byte, mean', ...ofAll((results) => number(mean(results.map(({ bitsPerByte }) => bitsPerByte)), 3))],
-        ['against the baseline', ...ofAll((results) => percent(mean(results.map(perplexity)) / plain))],
-        ['against the larger', ...ofAll((results) => percent(mean(results.map(perplexity)) / large))],
-        ['inference FLOPs per token', ...ofAll(([{ inferenceFlops }]) => number(inferenceFlops, 0))],
-        ['parameters on the accelerator', ...ofAll(([{ decoderParameters }]) => number(decoderParameters, 0))],
-        ['training FLOPs', ...ofAll(([{ trainingFlops }]) => trainingFlops.toExponential(2))],
+        ...SEEDS.map((seed) => [
+          `perplexity, seed ${seed}`,
+          ...columns.map((column) => column.found.flatMap(([of, value]) => (of === seed ? [number(perplexity(value))] : []))[0] ?? ''),
+        ]),
+        row('perplexity, mean', (results) => number(mean(results.map(perplexity)))),
+        row('bits per byte, mean', (results) => number(mean(results.map(({ bitsPerByte }) => bitsPerByte)), 3)),
+        against('against the baseline', 0),
+        against('against the larger', 3),
+        row('inference FLOPs per token', ([{ inferenceFlops }]) => number(inferenceFlops, 0)),
+        row('parameters on the accelerator', ([{ decoderParameters }]) => number(decoderParameters, 0)),
+        row('training FLOPs', ([{ trainingFlops }]) => trainingFlops.toExponential(2)),
       ],
       plots: [],
     };
@@ -162,7 +175,7 @@ function sourceTable(columns: readonly (readonly [string, RunResult])[]): string
     row('perplexity', (value) => number(perplexity(value))),
     row('bits per byte', (value) => number(value.bitsPerByte, 3)),
     row('bits per byte on other text', ({ outOfDomainBitsPerByte: bits }) => (bits === undefined ? '' : number(bits, 3))),
-    ...BAND_NAMES.map((band) => row(`loss where the count is: ${band}`, ({ byCount }) => group(byCount[band]))),
+    ...BAND_NAMES.map((band) => row(`loss, ${band}`, ({ byCount }) => group(byCount[band]))),
     row('trained parameters', ({ trainedParameters }) => number(trainedParameters, 0)),
     row('bytes of these and their optimiser state', ({ trainedParameters }) => `${number((12 * trainedParameters) / 1e6)} MB`),
     row('parameters on the accelerator in inference', ({ decoderParameters }) => number(decoderParameters, 0)),

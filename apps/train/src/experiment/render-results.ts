@@ -30,7 +30,7 @@ export async function writeFindings(file: string, experiment: Experiment, result
 function whenAndWhere(done: readonly RunResult[]): string {
   if (done.length === 0) return '';
   const listed = (of: (result: RunResult) => string | number) => [...new Set(done.map(of))].sort().join(', ');
-  return `; seeds ${listed(({ seed }) => seed)}; ${listed(({ trainingTokens }) => trainingTokens.toLocaleString('en'))} training tokens; ${listed(({ adapter }) => adapter)}; ${listed(({ date }) => date)}`;
+  return `; seeds ${listed(({ seed }) => seed)}; ${listed(({ trainingTokens }) => trainingTokens.toLocaleString('en'))} training and ${listed(({ inDomain }) => inDomain.count.toLocaleString('en'))} held-out tokens; ${listed(({ adapter }) => adapter)}; ${listed(({ date }) => date)}`;
 }
 
 export function markdownTable(rows: readonly (readonly string[])[]): string {
