@@ -11,7 +11,9 @@ const markOf = (name: string) => [`<!-- experiment ${name} -->`, `<!-- end of ${
 /** @param file the document; plots go into a folder of its name beside it */
 export async function writeFindings(file: string, experiment: Experiment, results: ReadonlyMap<string, RunResult>): Promise<void> {
   const { name, runs } = experiment;
-  const { table, plots } = experiment.findings((id) => results.get(id));
+  const { table, plots: all } = experiment.findings((id) => results.get(id));
+  // A single point is no plot.
+  const plots = all.filter(({ series }) => series.some(({ points }) => points.length > 1));
   const folder = file.replace(/\.md$/, '');
   for (const { name: plot, title, x, y, series } of plots)
     await publishBytes(path.join(folder, `${plot}.svg`), chartImage({ title, x, y: { label: y }, series }));
