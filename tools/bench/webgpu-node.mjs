@@ -36,17 +36,14 @@ export function provideWebGpu({ hiddenFeatures = [] } = {}) {
 }
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
-/** What the last waits took, in ms. */
-const recent = [0, 0, 0, 0];
 
-/** Awaits a promise; on a software adapter the event loop sleeps between its turns, exactly as this repository's engine does. @template T @param {Promise<T>} promise @returns {Promise<T>} */
+/** Awaits a promise; on a software adapter the event loop sleeps between its turns. @template T @param {Promise<T>} promise @returns {Promise<T>} */
 export async function sleepingWait(promise) {
   if (!seen.software) return promise;
   let pending = true;
-  const began = performance.now();
   const turn = () => {
     if (!pending) return;
-    Atomics.wait(cell, 0, 0, Math.min(1, Math.max(0.1, 0.7 * Math.min(...recent) - (performance.now() - began))));
+    Atomics.wait(cell, 0, 0, 0.1);
     setImmediate(turn);
   };
   setImmediate(turn);
@@ -54,8 +51,6 @@ export async function sleepingWait(promise) {
     return await promise;
   } finally {
     pending = false;
-    recent.shift();
-    recent.push(performance.now() - began);
   }
 }
 
