@@ -1,6 +1,6 @@
 /** A run from options on small text: tried before its first step, changed only when asked to, its whole way in three steps. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Progress } from '@sconelm/cli-kit';
@@ -78,6 +78,17 @@ describe('a run', () => {
     expect((await lines(paths.samples)).map(({ step }) => step)).toEqual([5, 10]);
     expect((await lines(paths.sessions))[0].adapter).toBe(device.info.description);
     expect(existsSync(paths.events)).toBe(true);
+    expect(existsSync(path.join(options.directory, 'preflight'))).toBe(false);
+  });
+
+  it('is tried again where trying was cut off, and then leaves nothing of it', async () => {
+    const options = optionsOf('cut off', { tokens: 640 });
+    await train({ ...options, preflight: false, signal: AbortSignal.abort(new Error('cut off')) }).catch(() => {});
+    await mkdir(path.join(options.directory, 'preflight'), { recursive: true });
+    await writeFile(path.join(options.directory, 'preflight/.model.safetensors.aside'), 'half');
+    notes.length = 0;
+    await train(options);
+    expect(notes.join('')).toMatch(/going on with cut off.*tried: /s);
     expect(existsSync(path.join(options.directory, 'preflight'))).toBe(false);
   });
 

@@ -4,7 +4,7 @@ import os from 'node:os';
 import process from 'node:process';
 import { withArtifactErrors } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
-import { createModel, evaluate, type Model, type ModelConfig, runPaths } from '@sconelm/fgram-model';
+import { createModel, evaluate, listCheckpoints, type Model, type ModelConfig, runPaths } from '@sconelm/fgram-model';
 import { matchInThreads } from '@sconelm/ngram-miner';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { TrainError } from '../errors.js';
@@ -54,7 +54,8 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
   try {
     if (options.pretrained !== undefined) await loadPretrained(device, options.pretrained, model);
     const evaluating = await heldoutLoss(device, model, options);
-    if (options.preflight === true && !isResumed) {
+    // Again where it was cut off: it clears away what the first left.
+    if (options.preflight === true && (await listCheckpoints(directory)).length === 0) {
       const tried = await preflight(model, {
         directory,
         checkpoints: training.keep + 1,
