@@ -130,7 +130,17 @@ describe('documents', () => {
   });
 
   it('of a folder come in the order of names, hidden and other files left out, links to folders followed once', async () => {
-    for (const name of ['b.txt', 'a/2.txt', 'a/10.txt', 'Ж/x y.jsonl', '.hidden/c.txt', '.d.txt', 'notes.md', 'e.txt.gz']) {
+    for (const name of [
+      'b.txt',
+      'a/2.txt',
+      'a/10.txt',
+      'Ж/x y.jsonl',
+      '.hidden/c.txt',
+      '.d.txt',
+      'notes.md',
+      'e.txt.gz',
+      'data/train-00000.docs.jsonl.gz',
+    ]) {
       const content = name.endsWith('jsonl') ? JSON.stringify({ text: name }) : name;
       write(`tree/${name}`, name.endsWith('.gz') ? gzipSync(content) : content);
     }

@@ -21,7 +21,7 @@ export interface Source extends InputFile {
   readonly to: number;
 }
 
-const KNOWN = /\.(txt|jsonl|parquet)(?:\.(gz|zst))?$/i;
+const KNOWN = /(?<!\.docs)\.(txt|jsonl|parquet)(?:\.(gz|zst))?$/i;
 
 function formOf(file: string): Pick<InputFile, 'format' | 'packing'> {
   const packing = /\.gz$/i.test(file) ? 'gzip' : /\.zst$/i.test(file) ? 'zstd' : 'none';
@@ -40,7 +40,8 @@ const missing = (file: string, cause: unknown) =>
 
 /**
  * Files in the order of `paths`; of a folder, its .txt, .jsonl (also .gz, .zst) and .parquet files, its folders' too, in the order of their
- * names' UTF-16 code units. Hidden names and other files in folders are passed over; a file that is named is read as text whatever its name.
+ * names' UTF-16 code units. Hidden names, other files and a dataset's lists of documents in folders are passed over; a file that is named is
+ * read as text whatever its name.
  * @throws {TextError} TEXT_MISSING: no such file, not a regular one; TEXT_EMPTY: a folder without such files
  */
 export async function listInputs(paths: readonly string[]): Promise<InputFile[]> {
