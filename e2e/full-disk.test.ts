@@ -8,7 +8,7 @@ import { commandsInFolder } from './command.js';
 const { folder, command } = commandsInFolder();
 const disk = path.join(folder, 'disk');
 mkdirSync(disk);
-const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], { encoding: 'utf8' });
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk], { encoding: 'utf8' });
 const isMounted = mounted.status === 0;
 afterAll(() => {
   if (isMounted) spawnSync('umount', [disk]);
