@@ -7,6 +7,7 @@ import { type EpilogueText, epilogueBindings, epilogueText } from './epilogue.js
 import { unroll } from './forms.js';
 import { defineKernel, type LoweringContext, spread, type ValueRef } from './kernel.js';
 import { loadRow, type RowForm, rowForm, rowSum, rowsPerSubgroup, storeRow } from './row-form.js';
+import { LANES, WORKGROUP_SUM } from './workgroup-sum.js';
 
 type LayerNormContext = LoweringContext<{ readonly eps: number }>;
 
@@ -37,23 +38,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }`,
 });
-
-export const LANES = 64;
-
-/** Sums `value` over a workgroup; every lane gets the total. */
-export const WORKGROUP_SUM = `
-var<workgroup> partial: array<f32, ${LANES}>;
-fn total(value: f32, lane: u32) -> f32 {
-  partial[lane] = value;
-  for (var stride = ${LANES / 2}u; stride > 0u; stride >>= 1u) {
-    workgroupBarrier();
-    if (lane < stride) { partial[lane] += partial[lane + stride]; }
-  }
-  workgroupBarrier();
-  let sum = partial[0];
-  workgroupBarrier();
-  return sum;
-}`;
 
 /** The mean and the scale r of row x[at ..]. */
 const ROW_STATISTICS = `

@@ -1,8 +1,8 @@
 /** RMS norm: rows are normalised by one subgroup or workgroup each. */
 import { sizeOf } from '../shape.js';
 import { defineKernel, type LoweringContext, spread } from './kernel.js';
-import { LANES, WORKGROUP_SUM } from './layer-norm.js';
 import { loadRow, type RowForm, rowForm, rowSum, rowsPerSubgroup, storeRow } from './row-form.js';
+import { LANES, WORKGROUP_SUM } from './workgroup-sum.js';
 
 /** Declares the scale r of the row x0 .., `width` elements wide; the uniform `eps` is needed. */
 export const scaleRow = ({ vectors }: RowForm, width = 'u.width') =>
