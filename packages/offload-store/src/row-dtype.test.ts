@@ -77,6 +77,36 @@ describe('a value that a dtype cannot hold', () => {
   });
 });
 
+describe('the bytes of a row are laid out as the README says', () => {
+  const width = 40;
+  const row = Float32Array.from({ length: width }, (_, d) => ((d * 37) % 41) - 20);
+  const encoded = (dtype: RowDtype) => {
+    const rows = allocateRows(dtype, width, 2);
+    rows.encode(1, row, 0);
+    const decoded = new Float32Array(width);
+    rows.decode(1, 1, decoded, 0);
+    const rowBytes = rowBytesOf(dtype, width);
+    return { view: new DataView(rows.bytes.buffer, rows.bytes.byteOffset + rowBytes, rowBytes), rowBytes, decoded: [...decoded] };
+  };
+  /** Of whole numbers and powers of two. */
+  const half = (bits: number) => ((bits & 0x8000) !== 0 ? -1 : 1) * 2 ** (((bits >> 10) & 31) - 15) * (1 + (bits & 1023) / 1024);
+  const elements = (of: (d: number) => number) => Array.from({ length: width }, (_, d) => of(d) + 0); // -0 is 0
+
+  it('int8: bytes, then the scale', () => {
+    const { view, rowBytes, decoded } = encoded('int8');
+    const scale = view.getFloat32(rowBytes - 4, true);
+    expect(rowBytes).toBe(44);
+    expect(elements((d) => Math.fround(view.getInt8(d) * scale))).toEqual(decoded);
+  });
+
+  it('int4: half bytes by groups, then the scales', () => {
+    const { view, rowBytes, decoded } = encoded('int4');
+    expect(rowBytes).toBe(36);
+    const nibble = (d: number) => (view.getUint8(Math.floor(d / 2)) >> (4 * (d % 2))) & 15;
+    expect(elements((d) => (nibble(d) - 8) * half(view.getUint16(32 + 2 * Math.floor(d / 32), true)))).toEqual(decoded.map((x) => x + 0));
+  });
+});
+
 it('int8 rows take half of the bytes of f16, and int4 a little more than a quarter', () => {
   expect(['f32', 'f16', 'bf16', 'int8', 'int4'].map((dtype) => rowBytesOf(dtype as RowDtype, 1024))).toEqual([4096, 2048, 2048, 1028, 576]);
 });
