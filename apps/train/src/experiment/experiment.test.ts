@@ -20,6 +20,9 @@ const all = EXPERIMENTS.flatMap(({ runs }) => runs);
 /** A result whose perplexity is `10 + n` for the n-th run. */
 function resultOf({ id, options, fgrams }: GridRun, n: number): RunResult {
   const group = { count: 1000, loss: 1000 * Math.log(10 + n) };
+  const through = { ...group, bitsPerByte: 2, hitRate: 0.9 };
+  const domains = { inDomain: through, outOfDomain: through };
+  const cost = { nodesPerToken: 1.5, flopsPerToken: 1e6, stepMs: 34, arenaBytes: 1e6 };
   return runResultSchema.parse({
     ...{ id, date: '2026-01-01', adapter: 'an adapter', seed: options.seed ?? 1, trainingTokens: options.tokens, trainingFlops: 1e12 },
     ...{
@@ -34,6 +37,8 @@ function resultOf({ id, options, fgrams }: GridRun, n: number): RunResult {
     ...{ byLength: { 1: { count: 400, loss: 800 }, 2: { count: 600, loss: 900 } }, byCount: { unmatched: group, 'below 40': group } },
     curve: [1, 2, 3].map((epoch) => ({ tokens: epoch * 1000, loss: 3 })),
     byDtype: { f32: { loss: 1, rowBytes: 256 }, int8: { loss: 1.001, rowBytes: 68 } },
+    pack: { added: 1234, own: domains, ...(options.plain ? {} : { extended: domains }) },
+    forest: { forest: cost, alone: { ...cost, stepMs: 68 }, padded: cost },
   });
 }
 
@@ -56,7 +61,7 @@ describe('experiments', () => {
         expect(JSON.stringify([table, plots])).not.toMatch(/NaN|undefined|Infinity/);
       }
       const { table } = experiment.findings((id) => results.get(id));
-      expect(JSON.stringify(table)).toContain(experiment.name === 'dtype' ? '"68"' : '10.0');
+      expect(JSON.stringify(table)).toContain({ dtype: '"68"', forest: '68.0 (2.00×)' }[experiment.name] ?? '10.0');
     },
   );
 

@@ -239,7 +239,7 @@ const dtype: Experiment = {
   title: 'Row dtypes',
   question: 'What do smaller rows cost in perplexity, and save in bytes?',
   runs: [scone(1), residual(1)],
-  withDtypes: true,
+  extra: 'byDtype',
   findings(result) {
     const runs = found(this.runs, ({ id }) => id, result).filter(([, { byDtype }]) => byDtype !== undefined);
     return {
@@ -256,4 +256,128 @@ const dtype: Experiment = {
   },
 };
 
-export const EXPERIMENTS: readonly Experiment[] = [mainClaim, size, length, rows, combine, dtype];
+/** A seed of its own: other windows than the decoder began with. */
+const FURTHER = { tokens: HALF, seed: 2 };
+const fromBaseline = (id: string, options: GridRun['options']): GridRun => ({
+  ...whole(`from-baseline-${id}`, { ...FURTHER, ...options }),
+  from: baseline(1),
+});
+const RETROFIT = [
+  ['the decoder as it is', baseline(1)],
+  ['trained on, without f-grams', fromBaseline('plain', { plain: true })],
+  ['frozen, with an f-gram model', fromBaseline('frozen', { freezeMain: true })],
+  ['frozen, with residual rows too', fromBaseline('frozen-residual', { freezeMain: true, rows: 'residual' })],
+  ['trained on, with an f-gram model', fromBaseline('scone', {})],
+] as const;
+
+const retrofit: Experiment = {
+  name: 'retrofit',
+  title: 'An f-gram model for a decoder that is there',
+  question: 'What does an f-gram model add to a pretrained decoder, frozen or trained on, in and out of domain?',
+  runs: RETROFIT.map(([, run]) => run),
+  findings(result) {
+    const values = found(RETROFIT, ([, run]) => run.id, result);
+    return {
+      table: [
+        [
+          '',
+          'perplexity',
+          'bits per byte',
+          'bits per byte on other text',
+          'further tokens',
+          'parameters that were trained',
+          'training FLOPs of these tokens',
+        ],
+        ...values.map(([[label, { from, options }], value]) => [
+          label,
+          number(perplexity(value)),
+          number(value.bitsPerByte, 3),
+          value.outOfDomainBitsPerByte === undefined ? '' : number(value.outOfDomainBitsPerByte, 3),
+          from === undefined ? '0' : number(value.trainingTokens, 0),
+          from === undefined ? '0' : number(value.trainedParameters - (options.freezeMain ? value.decoderParameters : 0), 0),
+          from === undefined ? '0' : value.trainingFlops.toExponential(2),
+        ]),
+      ],
+      plots: [],
+    };
+  },
+};
+
+const PACKED = [
+  ['decoder without f-grams', baseline(1)],
+  ['SCONE', scone(1)],
+  ['SCONE, residual rows', residual(1)],
+  ['frozen decoder, f-gram model', fromBaseline('frozen', { freezeMain: true })],
+] as const;
+
+const pack: Experiment = {
+  name: 'pack',
+  title: 'Domain packs',
+  question:
+    'Rows of the trained f-gram model for the f-grams of another corpus, with no training on it: what do they bring there, and here?',
+  runs: PACKED.map(([, run]) => run),
+  extra: 'pack',
+  findings(result) {
+    const values = found(PACKED, ([, run]) => run.id, result);
+    type Losses = NonNullable<RunResult['pack']>['own'];
+    const row = (label: string, added: number, { inDomain, outOfDomain }: Losses) => [
+      label,
+      number(added, 0),
+      ...[inDomain, outOfDomain].flatMap(({ loss, count, bitsPerByte, hitRate }) => [
+        number(Math.exp(loss / count)),
+        number(bitsPerByte, 3),
+        number(100 * hitRate),
+      ]),
+    ];
+    return {
+      table: [
+        ['', 'added f-grams', ...['in domain', 'other text'].flatMap((where) => [`perplexity, ${where}`, 'bits per byte', 'matched, %'])],
+        ...values.flatMap(([[label], { pack: of }]) =>
+          of === undefined
+            ? []
+            : [row(label, 0, of.own), ...(of.extended === undefined ? [] : [row(`${label}, with the pack`, of.added, of.extended)])],
+        ),
+      ],
+      plots: [],
+    };
+  },
+};
+
+const COSTS = [
+  ['forest', 'a forest'],
+  ['alone', 'every f-gram alone'],
+  ['padded', 'every f-gram padded to K tokens'],
+] as const;
+
+const forest: Experiment = {
+  name: 'forest',
+  title: 'Forest batches',
+  question: 'What does a forest of shared prefixes save in a training step, against computing the f-gram of every position by itself?',
+  runs: [scone(1)],
+  extra: 'forest',
+  findings(result) {
+    const [{ id }] = this.runs;
+    const costs = result(id)?.forest;
+    return {
+      table: [
+        ['', 'f-gram model’s tokens per token', 'training FLOPs per token', 'ms per step', 'arena'],
+        ...(costs === undefined
+          ? []
+          : COSTS.map(([form, label]) => {
+              const { nodesPerToken, flopsPerToken, stepMs, arenaBytes } = costs[form];
+              const against = (value: number, of: number) => (form === 'forest' ? '' : ` (${number(value / of, 2)}×)`);
+              return [
+                label,
+                number(nodesPerToken, 2),
+                `${number(flopsPerToken / 1e6, 2)}M${against(flopsPerToken, costs.forest.flopsPerToken)}`,
+                `${number(stepMs)}${against(stepMs, costs.forest.stepMs)}`,
+                `${number(arenaBytes / 1e6)} MB${against(arenaBytes, costs.forest.arenaBytes)}`,
+              ];
+            })),
+      ],
+      plots: [],
+    };
+  },
+};
+
+export const EXPERIMENTS: readonly Experiment[] = [mainClaim, size, length, rows, combine, dtype, retrofit, pack, forest];

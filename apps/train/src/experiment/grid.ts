@@ -15,11 +15,18 @@ export interface GridRun {
   /** The f-grams it is trained with; of a plain decoder those by which its losses are grouped. */
   readonly fgrams: { readonly maxLength: number; readonly maxFgrams: number };
   readonly options: z.input<typeof runOptionsSchema>;
+  /** A run on the same corpus, whose decoder it begins with. */
+  readonly from?: GridRun;
 }
 
 /** Positions and the sum of their losses in nats. */
 const groupSchema = z.strictObject({ count: z.int(), loss: z.number() });
 export type Group = z.output<typeof groupSchema>;
+
+/** Losses through one store; `hitRate`: share of positions where an f-gram ends. */
+const throughSchema = groupSchema.extend({ bitsPerByte: z.number(), hitRate: z.number() });
+const domainsSchema = z.strictObject({ inDomain: throughSchema, outOfDomain: throughSchema });
+const costSchema = z.strictObject({ nodesPerToken: z.number(), flopsPerToken: z.number(), stepMs: z.number(), arenaBytes: z.int() });
 
 export const runResultSchema = z.strictObject({
   id: z.string(),
@@ -51,6 +58,10 @@ export const runResultSchema = z.strictObject({
   curve: z.array(z.strictObject({ tokens: z.int(), loss: z.number() })),
   /** Perplexity through stores of other row dtypes. */
   byDtype: z.record(z.string(), z.strictObject({ loss: z.number(), rowBytes: z.int() })).optional(),
+  /** Through the run's own rows, and with those that were added for f-grams of other text, a part of which is held out. */
+  pack: z.strictObject({ added: z.int(), own: domainsSchema, extended: domainsSchema.optional() }).optional(),
+  /** A training step over a forest, over every f-gram alone, and over every f-gram padded to K tokens. */
+  forest: z.strictObject({ forest: costSchema, alone: costSchema, padded: costSchema }).optional(),
 });
 export type RunResult = z.output<typeof runResultSchema>;
 
@@ -73,8 +84,8 @@ export interface Experiment {
   readonly title: string;
   readonly question: string;
   readonly runs: readonly GridRun[];
-  /** Whether rows are also stored in every dtype and evaluated so. */
-  readonly withDtypes?: boolean;
+  /** What is measured of its runs besides their losses. */
+  readonly extra?: 'byDtype' | 'pack' | 'forest';
   /** @param result of a run, where there is one already */
   findings(result: (id: string) => RunResult | undefined): Findings;
 }

@@ -3,56 +3,49 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { CorruptArtifactError, publishBytes, withArtifactErrors } from '@sconelm/artifact';
-import type { Progress } from '@sconelm/cli-kit';
-import { countParameters, decoderShapes, inferenceFlopsPerToken } from '@sconelm/decoder';
-import { evaluate, listCheckpoints, type Model, openModel, type PositionLoss, type RowSource, runPaths } from '@sconelm/fgram-model';
-import { type Dataset, type FgramSet, mine, openDataset, openFgrams, prepareDataset, type TokenizerJson } from '@sconelm/ngram-miner';
-import { copyStore, openStore, rowDtypes } from '@sconelm/offload-store';
+import { countParameters, decoderShapes, exportModelFolder, inferenceFlopsPerToken } from '@sconelm/decoder';
+import { listCheckpoints, type Model, openModel, type PositionLoss, runPaths } from '@sconelm/fgram-model';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { bandOf } from '../run/count-bands.js';
 import { readMetrics } from '../run/metrics.js';
 import { modelOf } from '../run/model-config.js';
-import { precomputeRun } from '../run/precompute-run.js';
-import type { RunInputs } from '../run/start-run.js';
+import { openPretrained, type Pretrained } from '../run/pretrained.js';
 import { trainingFlops } from '../run/summary.js';
 import { trainRun } from '../run/train-run.js';
 import { trainingSchema } from '../run/training-config.js';
-import { type Experiment, type GridRun, type Group, type RunResult, runOptionsSchema, runResultSchema } from './grid.js';
-export interface ExperimentOptions {
-  /** The bundled corpus. */
-  readonly corpus: string;
-  /** Where everything is written. */
-  readonly directory: string;
-  /** Text of another domain; losses there are told too. */
-  readonly otherText?: string;
-  readonly progress: Progress;
-  readonly signal: AbortSignal;
+import { evaluateDtypes } from './by-dtype.js';
+import { evaluatePack } from './domain-pack.js';
+import { measureForests } from './forest-cost.js';
+import { type Experiment, type GridRun, type RunResult, runOptionsSchema, runResultSchema } from './grid.js';
+import { type ExperimentOptions, type GridInputs, inputsOf } from './grid-data.js';
+import { heldoutOf } from './held-out.js';
+
+/** A run that is trained, and what it was trained on. */
+export interface TrainedRun {
+  readonly run: GridRun;
+  readonly model: Model;
+  readonly inputs: GridInputs;
 }
 
-const VOCABULARY = 1024;
-/** Of every so many documents the small corpus has one. */
-const TENTH = 10;
-const MIN_COUNT = 5;
-/** Of a held-out text, from its start. */
-const MAX_TOKENS = 200_000;
+const EXTRAS = { byDtype: evaluateDtypes, pack: evaluatePack, forest: measureForests };
 
 /** @throws {TrainError | MinerError | ArtifactError | StoreError} */
-export async function runExperiment(device: Device, { runs, withDtypes = false }: Experiment, options: ExperimentOptions): Promise<void> {
+export async function runExperiment(device: Device, { runs, extra }: Experiment, options: ExperimentOptions): Promise<void> {
   const { directory, progress } = options;
   for (const [i, run] of runs.entries()) {
     const label = `${run.id} (${i + 1} of ${runs.length})`;
     const before = (await readResults(directory)).get(run.id);
-    if (before !== undefined && (!withDtypes || before.byDtype !== undefined)) {
+    if (before !== undefined && (extra === undefined || before[extra] !== undefined)) {
       progress.note(`${label}: done`);
       continue;
     }
     const inputs = await inputsOf(run, options);
     using model = await trained(device, run, inputs, label, options);
-    const result = await evaluateGridRun(device, run, model, inputs, options);
-    const dtypes = withDtypes ? { byDtype: await evaluateDtypes(device, run, model, inputs, options) } : {};
-    await publishResults(directory, (await readResults(directory)).set(run.id, { ...result, ...dtypes }));
+    const done = { run, model, inputs };
+    const result = before ?? (await evaluateGridRun(device, done, options));
+    const more = extra === undefined ? {} : { [extra]: await EXTRAS[extra](device, done, options) };
+    await publishResults(directory, (await readResults(directory)).set(run.id, { ...result, ...more }));
   }
 }
 
@@ -72,63 +65,6 @@ async function publishResults(directory: string, results: ReadonlyMap<string, Ru
   await publishBytes(path.join(directory, 'results.jsonl'), [...results.values()].map((result) => `${JSON.stringify(result)}\n`).join(''));
 }
 
-type GridInputs = RunInputs & { readonly fgrams: NonNullable<RunInputs['fgrams']>; readonly other?: Dataset };
-
-async function inputsOf({ corpus, fgrams: { maxLength, maxFgrams } }: GridRun, options: ExperimentOptions): Promise<GridInputs> {
-  const { directory, signal, otherText } = options;
-  const whole = await prepared(path.join(directory, 'data'), options, async () => ({
-    train: path.join(options.corpus, 'sotu-train.jsonl.gz'),
-    tokenizer: { vocabSize: VOCABULARY },
-  }));
-  const tokenizer = async () => JSON.parse(await readFile(path.join(whole.directory, 'tokenizer.json'), 'utf8')) as TokenizerJson;
-  const data =
-    corpus === 'whole'
-      ? whole
-      : await prepared(path.join(directory, corpus), options, async () => ({
-          train: await writeTenth(options),
-          tokenizer: await tokenizer(),
-        }));
-  const other =
-    otherText === undefined
-      ? undefined
-      : await prepared(path.join(directory, 'other'), options, async () => ({
-          train: path.join(options.corpus, 'sotu-heldout.jsonl.gz'), // a dataset has a training split; only the other one is read
-          heldout: otherText,
-          tokenizer: await tokenizer(),
-        }));
-  const folder = path.join(directory, 'fgrams', `${corpus === 'whole' ? '' : `${corpus}-`}k${maxLength}-${maxFgrams}`);
-  if (!existsSync(path.join(folder, 'fgrams.json')))
-    await mine(data.dataset.train.corpus, { directory: folder, maxLength, minCount: MIN_COUNT, maxFgrams, signal });
-  return {
-    data: data.dataset,
-    dataDirectory: data.directory,
-    fgrams: { set: await openFgrams(folder), directory: folder },
-    ...(other === undefined ? {} : { other: other.dataset }),
-  };
-}
-
-async function prepared(
-  directory: string,
-  { corpus, progress, signal }: ExperimentOptions,
-  from: () => Promise<{ train: string; heldout?: string; tokenizer: { vocabSize: number } | TokenizerJson }>,
-): Promise<{ dataset: Dataset; directory: string }> {
-  if (!existsSync(path.join(directory, 'dataset.json'))) {
-    const { train, heldout = path.join(corpus, 'sotu-heldout.jsonl.gz'), tokenizer } = await from();
-    progress.note(`preparing ${directory}`);
-    await prepareDataset({ directory, train: [train], heldout: [heldout], tokenizer, signal });
-  }
-  return { dataset: await openDataset(directory), directory };
-}
-
-async function writeTenth({ corpus, directory }: ExperimentOptions): Promise<string> {
-  const file = path.join(directory, 'tenth.jsonl');
-  const lines = gunzipSync(await readFile(path.join(corpus, 'sotu-train.jsonl.gz')))
-    .toString('utf8')
-    .split('\n');
-  await publishBytes(file, lines.filter((line, i) => line !== '' && i % TENTH === 0).join('\n'));
-  return file;
-}
-
 /** The run's model, trained first where it is not. */
 async function trained(device: Device, run: GridRun, inputs: GridInputs, label: string, options: ExperimentOptions): Promise<Model> {
   const { progress, signal } = options;
@@ -137,22 +73,29 @@ async function trained(device: Device, run: GridRun, inputs: GridInputs, label: 
   const { set } = inputs.fgrams;
   const steps = (await listCheckpoints(directory)).at(-1);
   if (steps !== undefined && steps * given.batch * given.contextLength >= (given.tokens ?? Infinity)) return openModel(device, directory);
+  const pretrained = run.from === undefined ? undefined : await decoderOf(device, run.from, inputs, options);
   const { model } = await trainRun(device, {
     ...{ directory, label, progress, signal },
-    model: modelOf(given, inputs.data.tokenizer.vocabSize, given.plain ? undefined : set),
-    training: trainingSchema.strip().parse(given),
+    model: modelOf(given, inputs.data.tokenizer.vocabSize, given.plain ? undefined : set, pretrained),
+    training: { ...trainingSchema.strip().parse(given), ...(pretrained && { from: pretrained.directory }) },
     inputs: { data: inputs.data, dataDirectory: inputs.dataDirectory, ...(given.plain ? {} : { fgrams: inputs.fgrams }) },
+    ...(pretrained && { pretrained }),
   });
   return model;
 }
 
-async function evaluateGridRun(
-  device: Device,
-  run: GridRun,
-  model: Model,
-  inputs: GridInputs,
-  options: ExperimentOptions,
-): Promise<RunResult> {
+/** The decoder of another run of the grid, as a pretrained one. */
+async function decoderOf(device: Device, from: GridRun, inputs: GridInputs, options: ExperimentOptions): Promise<Pretrained> {
+  const folder = path.join(options.directory, 'runs', `${from.id}-decoder`);
+  if (!existsSync(path.join(folder, 'config.json'))) {
+    using model = await trained(device, from, inputs, from.id, options);
+    const tokenizer = await readFile(path.join(inputs.dataDirectory, 'tokenizer.json'), 'utf8');
+    await exportModelFolder(folder, model.config.decoder, model.dense, { tokenizer });
+  }
+  return openPretrained(device, folder, inputs.data.tokenizer.vocabSize);
+}
+
+async function evaluateGridRun(device: Device, { run, model, inputs }: TrainedRun, options: ExperimentOptions): Promise<RunResult> {
   const { data, fgrams, other } = inputs;
   const { set } = fgrams;
   const { decoder, fgram } = model.config;
@@ -192,48 +135,4 @@ async function evaluateGridRun(
     byCount,
     curve: metrics.flatMap(({ tokens, heldoutLoss }) => (heldoutLoss === undefined ? [] : [{ tokens, loss: heldoutLoss }])),
   };
-}
-
-async function heldoutOf(
-  device: Device,
-  model: Model,
-  { heldout, tokenizer }: Dataset,
-  set: FgramSet,
-  through: { readonly rows?: RowSource | 'model'; readonly visit?: (found: PositionLoss) => void },
-  label: string,
-  { progress, signal }: ExperimentOptions,
-): Promise<{ group: Group; bitsPerByte: number; byLength: Record<string, Group> }> {
-  const all = await heldout.load();
-  const found = await evaluate(device, model, all.subarray(0, MAX_TOKENS), {
-    ...through,
-    matcher: set.matcher(tokenizer.endOfText),
-    signal,
-    onProgress: (done, total) => progress.update(`evaluating ${label}`, { done, total, unit: 'tokens' }),
-  });
-  return {
-    group: { count: found.tokens, loss: found.loss * found.tokens },
-    bitsPerByte: (found.loss / Math.LN2 / heldout.bytes) * all.length,
-    byLength: Object.fromEntries(Object.entries(found.byLength)),
-  };
-}
-
-async function evaluateDtypes(
-  device: Device,
-  run: GridRun,
-  model: Model,
-  { data, fgrams: { set } }: GridInputs,
-  options: ExperimentOptions,
-): Promise<NonNullable<RunResult['byDtype']>> {
-  const { progress, signal } = options;
-  const url = (dtype: string) => `file:${path.join(options.directory, 'runs', run.id, `rows-${dtype}`)}`;
-  const exact = await precomputeRun(device, { model, set, store: url('f32'), rowDtype: 'f32', progress, signal });
-  await exact.close();
-  const found: Record<string, { loss: number; rowBytes: number }> = {};
-  for (const dtype of rowDtypes) {
-    if (dtype !== 'f32' && !existsSync(new URL(`${url(dtype)}/manifest.json`))) await copyStore(url('f32'), url(dtype), { dtype, signal });
-    await using rows = await openStore(url(dtype));
-    const { group } = await heldoutOf(device, model, data, set, { rows }, `${run.id}, ${dtype} rows`, options);
-    found[dtype] = { loss: group.loss / group.count, rowBytes: rows.rowBytes };
-  }
-  return found;
 }

@@ -3,18 +3,7 @@
  * whose gradients are summed first: what exchanges gradients between devices would stand between the two programs.
  */
 import { decoderLosses } from '@sconelm/decoder';
-import {
-  type BatchForest,
-  batchForest,
-  batchInputs,
-  embed,
-  type ForestTensors,
-  fgramRows,
-  type Model,
-  type ModelConfig,
-  RowAdam,
-  residualOf,
-} from '@sconelm/fgram-model';
+import { batchForest, batchInputs, embed, type ForestTensors, fgramRows, type Model, RowAdam, residualOf } from '@sconelm/fgram-model';
 import {
   AdamW,
   type Device,
@@ -23,6 +12,7 @@ import {
   type HostTensor,
   hostTensor,
   type Program,
+  type ProgramReport,
   stack,
   type Tensor,
   type Variable,
@@ -54,6 +44,9 @@ type Report = { report: Tensor };
 /** Stands for Infinity, which a shader may not see. */
 const LARGEST = 3e38;
 
+/** A batch's f-grams as `batchForest` gives them. */
+export type ForestBuilder = typeof batchForest;
+
 export class TrainingStep implements Disposable {
   /** Of both optimisers, for checkpoints. */
   readonly moments: readonly Variable[];
@@ -63,13 +56,14 @@ export class TrainingStep implements Disposable {
   readonly #sums: GradientAccumulator | undefined;
   readonly #microBatches: number;
   readonly #batch: number;
+  readonly #forest: ForestBuilder;
   /** The whole step, or one micro-batch of it. */
   readonly #pass: Program<BatchTensors & Settings, Report>;
   /** With micro-batches: the optimiser's step. */
   readonly #apply: Program<Settings, Report> | undefined;
 
   /** @throws {TrainError} TRAIN_OPTION: micro-batches that do not divide the batch, or of residual rows; nothing but a frozen decoder */
-  constructor(device: Device, model: Model, training: TrainingConfig) {
+  constructor(device: Device, model: Model, training: TrainingConfig, { forest = batchForest }: { readonly forest?: ForestBuilder } = {}) {
     const { dense, residual } = model;
     const { batch, microBatch = batch } = training;
     if (batch % microBatch !== 0)
@@ -84,6 +78,7 @@ export class TrainingStep implements Disposable {
       throw new TrainError('TRAIN_OPTION', 'a frozen decoder without f-grams has nothing to train', 'Leave out --plain or --freeze-main.');
     this.#model = model;
     this.#batch = microBatch;
+    this.#forest = forest;
     this.#microBatches = batch / microBatch;
     this.#optimizer = new AdamW(device, dense, {
       group: (name, shape) => ({
@@ -119,19 +114,13 @@ export class TrainingStep implements Disposable {
   /** Submits a step without waiting for it. @returns its report, and the forest nodes that were computed */
   async run(windows: WindowBatch, settings: StepSettings): Promise<{ readonly report: Promise<StepReport>; readonly nodes: number }> {
     const T = this.#model.config.decoder.contextLength;
-    const { step, rate, lossScale, lossLimit } = settings;
-    const input = {
-      rates: hostTensor(this.#optimizer.rates(step, rate, lossScale)),
-      scale: hostTensor(Float32Array.of(lossScale), []),
-      limit: hostTensor(Float32Array.of(Math.min(lossLimit, LARGEST)), []),
-      zero: hostTensor(new Float32Array(1), []),
-    };
+    const input = this.#settings(settings);
     const size = this.#batch * T;
     let nodes = 0;
     const reports: Promise<ArrayLike<number>>[] = [];
     for (let i = 0; i < this.#microBatches; i++) {
       const part = sliceOf(windows, i * size, (i + 1) * size);
-      const { inputs, count } = inputsOf(part, [this.#batch, T], this.#model.config.fgram);
+      const { inputs, count } = this.#inputs(part, [this.#batch, T]);
       nodes += count;
       const call = { ...inputs, ...input };
       await this.#pass.prepare(call);
@@ -141,7 +130,44 @@ export class TrainingStep implements Disposable {
       await this.#apply.prepare(input);
       reports.push(this.#apply.run(input).report.data());
     }
-    return { report: Promise.all(reports).then((found) => reportOf(found, lossScale)), nodes };
+    return { report: Promise.all(reports).then((found) => reportOf(found, settings.lossScale)), nodes };
+  }
+
+  /** What a pass over these windows takes, as far as the program says. */
+  report(windows: WindowBatch): ProgramReport {
+    const shape = [this.#batch, this.#model.config.decoder.contextLength] as const;
+    const { inputs } = this.#inputs(sliceOf(windows, 0, shape[0] * shape[1]), shape);
+    return this.#pass.report({ ...inputs, ...this.#settings({ step: 1, rate: 0, lossScale: 1, lossLimit: Infinity }) });
+  }
+
+  #settings({ step, rate, lossScale, lossLimit }: StepSettings) {
+    return {
+      rates: hostTensor(this.#optimizer.rates(step, rate, lossScale)),
+      scale: hostTensor(Float32Array.of(lossScale), []),
+      limit: hostTensor(Float32Array.of(Math.min(lossLimit, LARGEST)), []),
+      zero: hostTensor(new Float32Array(1), []),
+    };
+  }
+
+  #inputs(
+    { tokens, targets, lengths, ids }: WindowBatch,
+    shape: readonly [B: number, T: number],
+  ): { inputs: Record<keyof BatchTensors, HostTensor>; count: number } {
+    const { fgram } = this.#model.config;
+    const common = { targets: hostTensor(targets, shape) };
+    if (fgram !== undefined) {
+      const forest = this.#forest(tokens, lengths, shape[1], fgram.maxLength, ids === undefined ? {} : { ids });
+      return { inputs: { ...batchInputs(forest, shape, fgram), ...common }, count: forest.nodes };
+    }
+    const none = hostTensor(new Int32Array(1));
+    return {
+      inputs: {
+        ...common,
+        baseTokens: hostTensor(tokens, shape),
+        ...{ nodeOf: none, nodeTokens: none, nodeIds: none, depths: none, ancestors: none, ends: none },
+      },
+      count: 0,
+    };
   }
 
   [Symbol.dispose](): void {
@@ -195,26 +221,5 @@ function sliceOf({ tokens, targets, lengths, ids }: WindowBatch, from: number, t
     targets: targets.slice(from, to),
     lengths: lengths.slice(from, to),
     ...(ids === undefined ? {} : { ids: ids.slice(from, to) }),
-  };
-}
-
-function inputsOf(
-  { tokens, targets, lengths, ids }: WindowBatch,
-  shape: readonly [B: number, T: number],
-  fgram: ModelConfig['fgram'],
-): { inputs: Record<keyof BatchTensors, HostTensor>; count: number } {
-  const common = { targets: hostTensor(targets, shape) };
-  if (fgram !== undefined) {
-    const forest: BatchForest = batchForest(tokens, lengths, shape[1], fgram.maxLength, ids === undefined ? {} : { ids });
-    return { inputs: { ...batchInputs(forest, shape, fgram), ...common }, count: forest.nodes };
-  }
-  const none = hostTensor(new Int32Array(1));
-  return {
-    inputs: {
-      ...common,
-      baseTokens: hostTensor(tokens, shape),
-      ...{ nodeOf: none, nodeTokens: none, nodeIds: none, depths: none, ancestors: none, ends: none },
-    },
-    count: 0,
   };
 }
