@@ -18,6 +18,9 @@ const BROWSER = [
   'packages/ngram-miner/src/fgrams',
   'packages/ngram-miner/src/tokenizer',
   'packages/offload-store/src',
+  'apps/infer/web/components',
+  'apps/infer/web/inspector',
+  'apps/infer/web/tab',
 ];
 /** Their files that only Node sees: what opens its WebGPU, and what reads and writes files. */
 const NODE_DOORS =
@@ -27,7 +30,7 @@ const NODE_DOORS =
 function sourcesOf(folder) {
   if (!existsSync(path.join(ROOT, folder))) return [];
   return readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => /\.tsx?$/.test(file))
     .map((file) => path.posix.join(folder, file.replaceAll('\\', '/')));
 }
 
@@ -39,7 +42,7 @@ for (const parent of ['packages', 'apps']) {
   }
 }
 for (const [project, allowed] of Object.entries(table)) {
-  for (const file of sourcesOf(`${project}/src`)) {
+  for (const file of [...sourcesOf(`${project}/src`), ...sourcesOf(`${project}/web`)]) {
     const text = readFileSync(path.join(ROOT, file), 'utf8');
     const imports = [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, specifier]) => specifier);
     for (const specifier of imports) {

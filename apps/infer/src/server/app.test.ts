@@ -13,15 +13,23 @@ async function errorOf(response: Response | Promise<Response>) {
 }
 
 describe('who may ask', () => {
-  it('every route but health needs a key', async () => {
+  it('every route but health and the page needs a key', async () => {
     const { routes, ask, post } = served({ keys: ['first-key', 'other-key'] });
     expect(routes.length).toBeGreaterThan(12);
-    const open = ['/health', '/healthz', '/readyz'];
+    // Of the page's files the unit tests have none.
+    const open: Record<string, number[]> = {
+      '/health': [200],
+      '/healthz': [200],
+      '/readyz': [200],
+      '/': [200, 404],
+      '/assets/:file': [404],
+    };
+    expect(routes.filter((route) => route.open).map(({ path }) => path)).toEqual(Object.keys(open));
     for (const { method, path } of routes) {
       const send = (headers: Record<string, string>) => (method === 'get' ? ask(path, { headers }) : post(path, {}, { headers }));
       for (const wrong of [{}, { authorization: 'Bearer wrong-key' }, { authorization: 'first-key' }, { authorization: 'Bearer ' }]) {
         const { status } = await send(wrong as Record<string, string>);
-        expect({ path, status }).toEqual({ path, status: open.includes(path) ? 200 : 401 });
+        expect(open[path] ?? [401], path).toContain(status);
       }
       for (const key of ['first-key', 'other-key']) expect((await send({ authorization: `Bearer ${key}` })).status, path).not.toBe(401);
     }
@@ -59,6 +67,8 @@ describe('who may ask', () => {
       expect({ origin, allowed: response.headers.get('access-control-allow-origin') }).toEqual({ origin, allowed: null });
       expect(await errorOf(response)).toMatchObject({ status: 403, code: 'origin_not_allowed' });
     }
+    for (const origin of ['http://localhost', 'https://localhost']) expect((await from(origin)).status).toBe(200);
+    expect((await from('http://localhost:8000')).status).toBe(403);
     expect((await from('https://page.example')).headers.get('access-control-allow-origin')).toBe('https://page.example');
     expect((await from('https://page.example', { method: 'OPTIONS' })).status).toBe(204);
   });

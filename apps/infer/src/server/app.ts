@@ -9,6 +9,7 @@ import { answer, completionForm } from './completions.js';
 import { asHttpError, badRequest, errorResponse, HttpError } from './errors.js';
 import { createMetrics } from './metrics.js';
 import { openApiDocument, type RouteDescription } from './openapi.js';
+import { pageFile } from './pages.js';
 import { chatSchema, completionSchema, detokenizeSchema, parseParameters, templateSchema, tokenizeSchema } from './parameters.js';
 import { hostCheck, keyOwner, originCheck } from './security.js';
 import type { ServedModel, ServerState } from './served-model.js';
@@ -49,13 +50,13 @@ export function createApp(state: ServerState, options: AppOptions) {
   });
   app.use(hostCheck(allowedHosts));
   app.use(originCheck(corsOrigins));
-  const open = new Set(routes.filter((route) => route.open).map(({ path }) => path));
+  const add = ({ method, path, handle }: Route) => app[method](path, handle);
+  // What comes before the check of keys is open.
+  for (const route of routes) if (route.open) add(route);
   app.use(async (c, next) => {
     const owner = keys.length === 0 ? addressOf(c) : keyOwner(keys, c.req.header('authorization'));
-    if (owner === undefined && !open.has(c.req.path)) {
-      throw new HttpError(401, 'invalid_api_key', 'a key is needed: authorization: Bearer KEY');
-    }
-    c.set('owner', owner ?? '');
+    if (owner === undefined) throw new HttpError(401, 'invalid_api_key', 'a key is needed: authorization: Bearer KEY');
+    c.set('owner', owner);
     await next();
   });
   app.use(
@@ -66,7 +67,7 @@ export function createApp(state: ServerState, options: AppOptions) {
       },
     }),
   );
-  for (const { method, path, handle } of routes) app[method](path, handle);
+  for (const route of routes) if (!route.open) add(route);
   app.notFound((c) => {
     const path = c.req.path.slice(0, 200);
     const others = routes.filter((route) => route.path === path).map(({ method }) => method.toUpperCase());
@@ -247,6 +248,14 @@ function routesOf(
       path: '/metrics',
       summary: 'Metrics for Prometheus',
       handle: async (c) => c.text(await metrics.text(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }),
+    },
+    { method: 'get', path: '/', open: true, summary: 'The inspector: a page', handle: () => pageFile('index.html') },
+    {
+      method: 'get',
+      path: '/assets/:file',
+      open: true,
+      summary: 'Its files',
+      handle: (c) => pageFile(`assets/${c.req.param('file')}`),
     },
     { method: 'get', path: '/openapi.json', summary: 'This document', handle: (c) => c.json(openApiDocument(routes, version)) },
     { method: 'post', path: '/v1/embeddings', summary: 'Not supported', handle: missing('embeddings are not supported') },

@@ -28,7 +28,7 @@ export function hostCheck(allowed: readonly string[]): MiddlewareHandler {
   };
 }
 
-/** Pages of other origins are refused unless listed, and then get CORS headers. */
+/** Pages of other origins than ours are refused unless listed, and then get CORS headers. To run after the check of Host. */
 export function originCheck(origins: readonly string[]): MiddlewareHandler {
   const allowed = new Set(origins);
   const headers = cors({
@@ -40,12 +40,17 @@ export function originCheck(origins: readonly string[]): MiddlewareHandler {
   });
   return async (c, next) => {
     const origin = c.req.header('origin');
-    if (origin === undefined) return next();
+    if (origin === undefined || isOwn(origin, c.req.header('host'))) return next();
     if (!allowed.has(origin)) {
       throw new HttpError(403, 'origin_not_allowed', 'pages of this origin may not ask; start the server with --cors-origins');
     }
     return headers(c, next);
   };
+}
+
+/** The scheme may be another one: a proxy's. */
+function isOwn(origin: string, host: string | undefined): boolean {
+  return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
 }
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
