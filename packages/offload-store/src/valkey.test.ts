@@ -77,7 +77,7 @@ describe.skipIf(SERVER === undefined)(SERVER === undefined ? `skipped: ${NO_SERV
         ...['--tls-port', String(tlsPort), '--tls-cert-file', certificate, '--tls-key-file', key],
         ...['--tls-ca-cert-file', certificate, '--tls-auth-clients', 'no'],
       ]);
-      registerBackend(valkeyServersBackend('trusting', { tls: true, ca: readFileSync(certificate, 'utf8') }));
+      registerBackend(valkeyServersBackend('trusting', { tls: { ca: readFileSync(certificate, 'utf8') } }));
       rmSync(folder, { recursive: true });
       await expectToWork(`trusting://127.0.0.1:${tlsPort}/rows`);
       await expectToWork(`trusting://localhost:${tlsPort}/rows`);

@@ -2,20 +2,12 @@
  * One connection to one Valkey server: many commands under way at once, answered in order, each within its time. It is used until something goes
  * wrong; then everything under way fails, and the next one is another connection.
  */
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { CommandBuffer } from './valkey-commands.js';
+import type { Address, Network, Stream, Timer } from './valkey-network.js';
 import { ProtocolError, type Reply, ReplyDecoder, ReplyError } from './valkey-reply.js';
 
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
 export interface ConnectionOptions {
-  readonly tls: boolean;
-  /** Certificates of authorities that are trusted beside the usual ones (`NODE_EXTRA_CA_CERTS` names a file of them). */
-  readonly ca?: string | undefined;
+  readonly network: Network;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   /** Milliseconds that a part of the pipeline may take when it is its turn, and that connecting may take. */
@@ -36,54 +28,47 @@ interface Pending extends Part {
 }
 
 export class Connection {
-  readonly #socket: Socket;
-  readonly #decoder: ReplyDecoder;
+  readonly #network: Network;
+  readonly #stream: Stream;
+  readonly #decoder = new ReplyDecoder();
   readonly #pending: Pending[] = [];
   readonly #timeoutMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #failure: Error | undefined;
   /** Bytes that came. */
   received = 0;
-  readonly onClose: Promise<void>;
 
-  private constructor(socket: Socket, decoder: ReplyDecoder, timeoutMs: number) {
-    this.#decoder = decoder;
-    this.#socket = socket;
+  /** @param settle hears that the stream is there, or the first failure */
+  private constructor(address: Address, { network, timeoutMs }: ConnectionOptions, settle: (failure?: Error) => void) {
+    this.#network = network;
     this.#timeoutMs = timeoutMs;
-    this.onClose = new Promise((resolve) => socket.once('close', () => resolve()));
-    socket.on('error', (error) => this.#fail(error));
-    socket.on('close', () => this.#fail(new Error('the server closed the connection')));
+    const fail = (reason: Error) => {
+      this.#fail(reason);
+      settle(reason);
+    };
+    this.#stream = network.connect(address, {
+      opened: () => {
+        this.#timer?.close();
+        settle();
+      },
+      space: () => this.#decoder.space,
+      received: (count) => this.#receive(count),
+      closed: fail,
+    });
+    this.#timer = network.after(timeoutMs, () => fail(new Error(`no connection within ${timeoutMs} ms`)));
   }
 
   /** Connects and authenticates. @throws {Error} what went wrong, {ReplyError} where the server refuses */
-  static async open({ host, port }: Address, { tls, ca, username, password, timeoutMs }: ConnectionOptions): Promise<Connection> {
-    const decoder = new ReplyDecoder();
-    const onread = {
-      buffer: () => decoder.space,
-      callback: (count: number) => {
-        connection.#receive(count);
-        return true;
-      },
-    };
-    const target = { host, port, onread }; // TLS sockets know `onread` too, though their types do not
-    const secured = { ...target, ...(ca !== undefined && { ca }), ...(isIP(host) === 0 && { servername: host }) };
-    const socket = tls ? connectTls(secured as TlsOptions) : connectTcp(target);
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, 10_000);
-    const connection = new Connection(socket, decoder, timeoutMs);
+  static async open(address: Address, options: ConnectionOptions): Promise<Connection> {
+    const connection = await new Promise<Connection>((resolve, reject) => {
+      const opening: Connection = new Connection(address, options, (failure) =>
+        failure === undefined ? resolve(opening) : reject(failure),
+      );
+    });
+    const { username, password } = options;
+    if (password === undefined) return connection;
     try {
-      await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
-        socket.once(tls ? 'secureConnect' : 'connect', () => {
-          clearTimeout(timer);
-          resolve();
-        });
-        void connection.onClose.then(() => {
-          clearTimeout(timer);
-          reject(connection.#failure);
-        });
-      });
-      if (password !== undefined) await connection.command('AUTH', ...(username === undefined ? [] : [username]), password);
+      await connection.command('AUTH', ...(username === undefined ? [] : [username]), password);
       return connection;
     } catch (error) {
       connection.close();
@@ -101,7 +86,7 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const settle = (error?: Error) => (error === undefined ? resolve() : reject(error));
       this.#pending.push({ commands: part.commands, count: part.count, take: part.take.bind(part), answered: 0, settle });
-      this.#socket.write(part.commands);
+      this.#stream.write(part.commands);
       if (this.#pending.length === 1) this.#startTimer();
     });
   }
@@ -141,16 +126,16 @@ export class Connection {
   }
 
   #startTimer(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     if (this.#pending.length === 0) return;
-    this.#timer = setTimeout(() => this.#fail(new Error(`no answer within ${this.#timeoutMs} ms`)), this.#timeoutMs);
+    this.#timer = this.#network.after(this.#timeoutMs, () => this.#fail(new Error(`no answer within ${this.#timeoutMs} ms`)));
   }
 
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    clearTimeout(this.#timer);
-    this.#socket.destroy();
+    this.#timer?.close();
+    this.#stream.close();
     for (const part of this.#pending.splice(0)) part.settle(error);
   }
 

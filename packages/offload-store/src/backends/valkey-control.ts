@@ -9,7 +9,9 @@ import { asStoreError, StoreError } from '../errors.js';
 import { descriptionSchema, manifestSchema } from '../manifest.js';
 import type { ValkeyClient } from './valkey-client.js';
 import type { Connection } from './valkey-connection.js';
+import type { Waiting } from './valkey-dispatch.js';
 import type { ValkeyLocation } from './valkey-keys.js';
+import { sleep } from './valkey-network.js';
 import type { Reply } from './valkey-reply.js';
 import { slotOf } from './valkey-topology.js';
 
@@ -64,29 +66,36 @@ export class WriterLock {
   }
 
   /** @throws {StoreError} STORE_LOCKED, STORE_IO */
-  static async acquire(client: ValkeyClient, location: ValkeyLocation, range: RowRange): Promise<WriterLock> {
-    return new WriterLock(client, location, range, await acquire(client, location, range));
+  static acquire(client: ValkeyClient, location: ValkeyLocation, range: RowRange): Promise<WriterLock> {
+    return client.within(async (waiting) => new WriterLock(client, location, range, await acquire(client, location, range, waiting)));
   }
 
   /**
    * Runs commands on the control keys, with the lock held. After a lost connection the lock is taken again and `work` runs again: it must bear that.
    * @throws {StoreError} STORE_LOCKED: another writer came meanwhile; STORE_IO
    */
-  async run<T>(work: (send: Connection['command']) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const { writers } = keysOf(this.#location);
-        const holder = await this.#connection.command('HGET', writers, fieldOf(this.#range));
-        if (String(holder) !== this.#holder) throw new Error('the lock is not held any more');
-        return await work((...words) => this.#connection.command(...words));
-      } catch (error) {
-        if (error instanceof StoreError || attempt === MAX_LOSSES) throw this.#client.errorOf(error);
-        this.#connection.close();
-        const held = await acquire(this.#client, this.#location, this.#range);
-        this.#connection = held.connection;
-        this.#holder = held.holder;
+  run<T>(work: (send: Connection['command']) => Promise<T>): Promise<T> {
+    return this.#client.within(async (waiting) => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          const connection = this.#connection;
+          const holder = await connection.command('HGET', keysOf(this.#location).writers, fieldOf(this.#range));
+          if (String(holder) !== this.#holder) throw new Error('the lock is not held any more');
+          return await work((...words) => {
+            expectWaiting(waiting);
+            return connection.command(...words);
+          });
+        } catch (error) {
+          if (error instanceof StoreError || attempt === MAX_LOSSES) throw error;
+          expectWaiting(waiting);
+          waiting.reason = error as Error;
+          this.#connection.close();
+          const held = await acquire(this.#client, this.#location, this.#range, waiting);
+          this.#connection = held.connection;
+          this.#holder = held.holder;
+        }
       }
-    }
+    });
   }
 
   /** @throws {StoreError} STORE_LOCKED if there is another writer of any rows */
@@ -124,27 +133,32 @@ const lockedBy = ({ url }: ValkeyLocation, { from, to }: RowRange) =>
 /** Connections that one piece of work may lose before it fails. */
 const MAX_LOSSES = 3;
 
-async function acquire(client: ValkeyClient, location: ValkeyLocation, range: RowRange): Promise<Held> {
+/** Nothing is to be done any more of which its caller has been told that it failed. */
+function expectWaiting({ isOver, reason }: Waiting): void {
+  if (isOver) throw new Error('the time for it is over', { cause: reason });
+}
+
+async function acquire(client: ValkeyClient, location: ValkeyLocation, range: RowRange, waiting: Waiting): Promise<Held> {
   const slot = slotOf(keysOf(location).manifest);
-  const until = performance.now() + client.deadlineMs;
-  let failure: unknown;
-  for (let attempt = 0; performance.now() < until; attempt += 1) {
+  for (let attempt = 0; ; attempt += 1) {
+    expectWaiting(waiting);
     let connection: Connection | undefined;
     try {
       const shard = client.topology.shardOf(slot) ?? client.topology.shards[0]!;
       connection = await shard.primary.openConnection();
       const holder = await tryToAcquire(connection, location, range);
+      expectWaiting(waiting);
       if (holder !== undefined) return { connection, holder };
       connection.close();
     } catch (error) {
       connection?.close();
       if (error instanceof StoreError) throw error;
-      failure = error;
-      await new Promise((resolve) => setTimeout(resolve, Math.min(200, 10 * 2 ** attempt)));
+      waiting.reason = error as Error;
+      await sleep(client.network, Math.min(200, 10 * 2 ** attempt));
+      expectWaiting(waiting);
       await client.topology.refresh().catch(() => {});
     }
   }
-  throw client.errorOf(failure ?? new Error('the lock changes again and again'));
 }
 
 /** @returns undefined if others changed the lock at the same time */

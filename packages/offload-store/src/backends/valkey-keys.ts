@@ -9,7 +9,7 @@
 import { crc32 } from 'node:zlib';
 import { StoreArgumentError } from '../errors.js';
 import type { CommandBuffer } from './valkey-commands.js';
-import type { Address } from './valkey-connection.js';
+import type { Address } from './valkey-network.js';
 import { SLOTS, slotOf } from './valkey-topology.js';
 
 const DEFAULT_PORT = 6379;

@@ -1,5 +1,6 @@
 /** One server of a store: its connection, made when it is needed and again when it was lost; whether it answers at present. */
-import { type Address, Connection, type ConnectionOptions, type Part } from './valkey-connection.js';
+import { Connection, type ConnectionOptions, type Part } from './valkey-connection.js';
+import type { Address, Timer } from './valkey-network.js';
 import { ReplyError } from './valkey-reply.js';
 
 const FIRST_PAUSE_MS = 50;
@@ -13,7 +14,7 @@ export class ValkeyNode {
   readonly #options: ConnectionOptions;
   readonly #isCluster: () => boolean;
   #connection: Promise<Connection> | undefined;
-  #revival: NodeJS.Timeout | undefined;
+  #revival: Timer | undefined;
   #receivedBefore = 0;
   #open: Connection | undefined;
   #isClosed = false;
@@ -73,7 +74,7 @@ export class ValkeyNode {
   }
 
   #reviveAfter(pauseMs: number): void {
-    this.#revival = setTimeout(async () => {
+    this.#revival = this.#options.network.after(pauseMs, async () => {
       try {
         await (await this.connect()).command('PING');
         this.isUp = true;
@@ -82,13 +83,13 @@ export class ValkeyNode {
         if (this.#isClosed) return;
         this.#reviveAfter(error instanceof ReplyError ? FIRST_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, pauseMs * 2));
       }
-    }, pauseMs);
+    });
     this.#revival.unref();
   }
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#revival);
+    this.#revival?.close();
     this.#open?.close();
     this.#connection?.then(
       (connection) => connection.close(),

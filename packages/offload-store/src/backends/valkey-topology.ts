@@ -1,5 +1,5 @@
 /** Which server has which of the 16,384 slots: asked of any server of a cluster, again whenever one says that it has changed; or one server for all. */
-import type { Address } from './valkey-connection.js';
+import type { Address } from './valkey-network.js';
 import type { ValkeyNode } from './valkey-node.js';
 import { type Reply, ReplyError } from './valkey-reply.js';
 

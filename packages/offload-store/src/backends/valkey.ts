@@ -8,18 +8,22 @@ import { StoreError } from '../errors.js';
 import { type ClientOptions, ValkeyClient } from './valkey-client.js';
 import { keysOf, parseControl, publishedForm } from './valkey-control.js';
 import { parseLocation, type ValkeyLocation } from './valkey-keys.js';
+import { sockets } from './valkey-network.js';
 import { ValkeyRows } from './valkey-rows.js';
 import { openValkeySink, removeValkeyStore } from './valkey-sink.js';
 import { slotOf } from './valkey-topology.js';
 
-/** A backend of the scheme with options of its own, for `registerBackend` under another name, or for tests. */
-export function valkeyServersBackend(
-  scheme: string,
-  { tls = false, ...options }: ClientOptions & { readonly tls?: boolean } = {},
-): StoreBackend {
+export interface ValkeyOptions extends Partial<ClientOptions> {
+  /** Over TLS; `ca`: certificates of authorities that are trusted beside the usual ones (`NODE_EXTRA_CA_CERTS` names a file of them). */
+  readonly tls?: boolean | { readonly ca: string };
+}
+
+/** A backend of the scheme with options of its own, for `registerBackend`. The environment's user name and password hold where none are given. */
+export function valkeyServersBackend(scheme: string, { tls = false, ...options }: ValkeyOptions = {}): StoreBackend {
   const connect = (location: ValkeyLocation) => {
     const { VALKEY_USERNAME: username, VALKEY_PASSWORD: password } = process.env;
-    return ValkeyClient.open(location.url, { ...location, tls }, { username, password, ...options });
+    const network = tls === false ? sockets() : sockets(tls === true ? {} : tls);
+    return ValkeyClient.open(location.url, location, { network, username, password, ...options });
   };
   /** Closes the client if `work` fails. */
   const withClient = async <T>(text: string, work: (client: ValkeyClient, location: ValkeyLocation) => Promise<T>): Promise<T> => {
