@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { sha256 } from '@sconelm/artifact';
-import { fingerprint, normal, saveCheckpoint, seedFor } from '@sconelm/decoder';
+import { type DecoderConfig, fingerprint, normal, saveCheckpoint, seedFor } from '@sconelm/decoder';
 import { createModel, precompute, publishCheckpoint, runPaths, writeRunManifest } from '@sconelm/fgram-model';
 import { openFgrams, publishFgrams, type RankedFgrams, Tokenizer, trainTokenizer } from '@sconelm/ngram-miner';
 import { createStore } from '@sconelm/offload-store';
@@ -41,7 +41,8 @@ function rankedFgrams(tokens: readonly number[], vocabSize: number, boundary: nu
   };
 }
 
-export async function createTinyRun(device: Device, directory: string): Promise<void> {
+/** @param form where the decoder departs from GPT-2 */
+export async function createTinyRun(device: Device, directory: string, form: Partial<DecoderConfig> = {}): Promise<void> {
   await mkdir(directory, { recursive: true });
   const paths = runPaths(directory);
   const json = JSON.stringify(trainTokenizer([TEXT], { vocabSize: 290 }));
@@ -50,7 +51,7 @@ export async function createTinyRun(device: Device, directory: string): Promise<
   const tokens = [tokenizer.endOfText, ...tokenizer.encode(TEXT)];
   await publishFgrams(paths.fgrams, rankedFgrams(tokens, tokenizer.vocabSize, tokenizer.endOfText, 3), { minCount: 3 });
   const set = await openFgrams(paths.fgrams);
-  const decoder = { vocabSize: tokenizer.vocabSize, contextLength: 64, layers: 2, width: 32, heads: 2 };
+  const decoder = { vocabSize: tokenizer.vocabSize, contextLength: 64, layers: 2, width: 32, heads: 2, ...form };
   const fgram = { maxLength: 3, layers: 1, width: 32, heads: 2, unit: 0.03, finalNorm: false };
   using model = createModel(device, { decoder, fgram }, { seed: 1 });
   // A fresh f-gram model's rows are the tokens' embeddings: here they differ.

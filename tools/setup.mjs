@@ -1,4 +1,4 @@
-/** Makes this checkout ready to run: Node, the dependencies, a WebGPU adapter, for tests (--tests) a browser and a Valkey server. Says what it does before it does it; idle in under a second. */
+/** Makes this checkout ready to run: Node, the dependencies, a WebGPU adapter, for tests (--tests) a browser, a Valkey server and numpy. Says what it does before it does it; idle in under a second. */
 import path from 'node:path';
 import process from 'node:process';
 import { ensureAdapter } from './setup/adapter.mjs';
@@ -6,6 +6,7 @@ import { ensureBrowser } from './setup/browser.mjs';
 import { ensureDependencies } from './setup/dependencies.mjs';
 import { SetupError } from './setup/error.mjs';
 import { expectNode } from './setup/node-version.mjs';
+import { ensureNumpy } from './setup/numpy.mjs';
 import { ROOT } from './setup/root.mjs';
 import { ensureValkey } from './setup/valkey.mjs';
 
@@ -17,6 +18,7 @@ try {
   if (process.argv.includes('--tests')) {
     ensureBrowser();
     ensureValkey();
+    ensureNumpy();
   }
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
