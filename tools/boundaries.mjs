@@ -18,13 +18,17 @@ const BROWSER = [
   'packages/ngram-miner/src/fgrams',
   'packages/ngram-miner/src/tokenizer',
   'packages/offload-store/src',
+  'packages/decoder/src',
+  'packages/fgram-model/src',
+  'apps/infer/src/engine',
+  'apps/infer/src/text',
   'apps/infer/web/components',
   'apps/infer/web/inspector',
   'apps/infer/web/tab',
 ];
 /** Their files that only Node sees: what opens its WebGPU, and what reads and writes files. */
 const NODE_DOORS =
-  /^packages\/(tensor-webgpu\/src\/device\/(open|tuning-file)|offload-store\/src\/(builtin-backends|conformance\/[\w-]+|backends\/(file|journal|lmdb|pace|valkey)[\w-]*))\.ts$/;
+  /^packages\/(tensor-webgpu\/src\/device\/(open|tuning-file)|offload-store\/src\/(builtin-backends|conformance\/[\w-]+|backends\/(file|journal|lmdb|pace|valkey)[\w-]*)|decoder\/src\/(checkpoint|safetensors-file|huggingface\/[\w.-]+)|fgram-model\/src\/run-folder)\.ts$/;
 
 /** @param {string} folder @returns {string[]} */
 function sourcesOf(folder) {

@@ -8,7 +8,8 @@ export type InferErrorCode =
   | 'ENGINE_CLOSED'
   | 'CHAT_TEMPLATE'
   | 'SERVE_OPTION'
-  | 'SERVE_LISTEN';
+  | 'SERVE_LISTEN'
+  | 'PUBLISH_TARGET';
 
 export class InferError extends Error {
   readonly code: InferErrorCode;

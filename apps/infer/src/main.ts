@@ -5,6 +5,7 @@ import { openDevice } from '@sconelm/tensor-webgpu';
 import { evalCommand } from './commands/eval.js';
 import { explainCommand } from './commands/explain.js';
 import { generateCommand } from './commands/generate.js';
+import { publishCommand } from './commands/publish.js';
 import { serveCommand } from './commands/serve.js';
 import { version } from './version.js';
 
@@ -23,5 +24,5 @@ await runMain({
   summary: 'SCONE language models at work',
   version: versionAndAdapter,
   variables: 'SCONE_INFER',
-  commands: [generateCommand, serveCommand, explainCommand, evalCommand],
+  commands: [generateCommand, serveCommand, explainCommand, evalCommand, publishCommand],
 });

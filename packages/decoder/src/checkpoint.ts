@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import { publishFile, sha256 } from '@sconelm/artifact';
 import type { Shape, Variable } from '@sconelm/tensor-webgpu';
 import { DecoderError } from './errors.js';
+import { findAll } from './load-safetensors.js';
 import { encodeElements, encodeHeader, type NamedTensor, type StoredDType } from './safetensors.js';
 import { SafetensorsFile } from './safetensors-file.js';
 
@@ -108,22 +109,10 @@ const sealAt = 8 + '{"__metadata__":{"checksum":"'.length;
 
 const sealOf = (sum: number) => `crc32:${sum.toString(16).padStart(8, '0')}`;
 
-/**
- * Writes a file's tensors into variables of the same names and shapes.
- * @throws {DecoderError} CHECKPOINT_MISMATCH if a variable is missing in the file or has another shape there; the variables are untouched then
- */
+/** Writes a file's tensors into variables of the same names and shapes. @throws {DecoderError} CHECKPOINT_MISMATCH, the variables untouched; CHECKPOINT_CORRUPT */
 export async function loadCheckpoint(path: string, variables: Iterable<Variable>): Promise<void> {
   await using file = await openSealed(path);
-  const mismatch = (what: string) =>
-    new DecoderError('CHECKPOINT_MISMATCH', `${path}: ${what}`, 'Use the checkpoint of a model of this configuration.');
-  const found = Array.from(variables, (variable) => {
-    const { name, shape } = variable;
-    const entry = file.entries.get(name);
-    if (entry === undefined) throw mismatch(`tensor '${name}' is missing`);
-    if (entry.shape.join() !== shape.join()) throw mismatch(`tensor '${name}' is [${entry.shape}], expected [${shape}]`);
-    return { variable, entry };
-  });
-  for (const { variable, entry } of found) variable.write(await file.read(entry));
+  for (const { variable, found } of findAll(file.entries, variables, path)) variable.write(await file.read(found));
 }
 
 /** A hash of every parameter's name and bits: what a store of rows is bound to. */

@@ -1,26 +1,5 @@
-export { type BatchInput, BatchSession, type SessionInput } from './batch-session.js';
-export { blockShapes, linear, norm, normShapes, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
 export { fingerprint, loadCheckpoint, readCheckpoint, saveCheckpoint, writeCheckpoint } from './checkpoint.js';
-export { type BlockConfig, type DecoderConfig, decoderConfigSchema, parseDecoderConfig, withContext } from './config.js';
-export { type Cost, type CostOptions, cacheBytes, countParameters, formatCost, inferenceFlopsPerToken, modelCost } from './cost.js';
-export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';
-export { DecoderError, type DecoderErrorCode } from './errors.js';
 export { type ExportOptions, exportModelFolder } from './huggingface/export.js';
 export { type HubOptions, modelDirectory } from './huggingface/hub.js';
 export { loadModelFolder, type ModelFolder, openModelFolder } from './huggingface/model-folder.js';
-export { largest } from './largest.js';
-export { type PresetName, presetOf, presets } from './presets.js';
-export { normal, seedFor, uniform } from './random.js';
-export { encodeSafetensors, type NamedTensor, parseSafetensors, type StoredDType } from './safetensors.js';
-export {
-  adjustLogits,
-  type Candidates,
-  candidatesOf,
-  expectSampling,
-  logSumExp,
-  pick,
-  Sampler,
-  type SamplingOptions,
-  type TokenCounts,
-} from './sampler.js';
-export { DecodeSession } from './session.js';
+export * from './index.browser.js';

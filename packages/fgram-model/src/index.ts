@@ -1,20 +1,4 @@
-export { type FgramModelConfig, fgramModelConfigSchema, fgramShapes, identityValues, RESIDUAL, residualShapes } from './config.js';
-export {
-  type EvaluateOptions,
-  type Evaluation,
-  type EvaluationWindow,
-  evaluate,
-  type PositionLoss,
-  stridedWindows,
-  wholeWindows,
-} from './evaluate.js';
-export { type BatchForest, batchForest, buildForest, type Forest, NODE_BUCKET, type Slices } from './forest.js';
-export { type GeneratedToken, type GenerateOptions, generateTokens } from './generate.js';
-export { type FgramMatcher, FgramSession, type SessionFgrams } from './inference.js';
-export { type LookedUp, lookUp, type RowSource } from './look-up.js';
-export { batchInputs, embed, type ForestTensors, fgramRows, forestInputs, residualOf } from './model.js';
-export { type FgramSource, type PrecomputeOptions, precompute, RowComputer, type RowSink } from './precompute.js';
-export { RowAdam, type RowAdamOptions } from './row-adam.js';
+export * from './index.browser.js';
 export {
   checkpointFolder,
   listCheckpoints,
@@ -25,4 +9,3 @@ export {
   runPaths,
   writeRunManifest,
 } from './run-folder.js';
-export { allocateModel, createModel, type Model, type ModelConfig, modelConfigSchema, modelShapes } from './scone-model.js';

@@ -13,6 +13,7 @@ import type { TokenScore } from '../engine/request.js';
 import { InferError } from '../errors.js';
 import { matchesOf } from '../matches.js';
 import { openRun, runOptions } from '../run-folder.js';
+import { promptTokens } from '../text/prompt.js';
 
 export const generateCommand = defineCommand({
   name: 'generate',
@@ -45,11 +46,8 @@ export const generateCommand = defineCommand({
     using device = await openDevice();
     await using run = await openRun(device, config);
     const { model, tokenizer, stopTokens, fgrams } = run;
-    const tokens = [tokenizer.endOfText, ...tokenizer.encode(prompt)];
     const { contextLength } = model.config.decoder;
-    if (tokens.length >= contextLength) {
-      throw new InferError('PROMPT', `the prompt has ${tokens.length} tokens, the context ${contextLength}`, 'Use a shorter prompt.');
-    }
+    const tokens = promptTokens(tokenizer, prompt, contextLength);
     using decoder = batchDecoder(device, model, { slots: 1, fgramsOf: fgrams?.forSequence });
     const events = complete(new Engine(decoder), tokenizer, {
       prompt: tokens,

@@ -1,5 +1,5 @@
 /** A request's events as text: pieces of whole characters, ended by stop strings. */
-import type { Tokenizer } from '@sconelm/ngram-miner';
+import type { Tokenizer } from '@sconelm/ngram-miner/tokenizer';
 import { StopStrings } from '../text/stop-strings.js';
 import { TextStream } from '../text/text-stream.js';
 import type { Engine } from './engine.js';

@@ -8,6 +8,7 @@ import { FairQueue } from './fair-queue.js';
 import { PrefixCache } from './prefix-cache.js';
 import type { GenerationEvent, GenerationRequest } from './request.js';
 import { Sequence } from './sequence.js';
+import { turn } from './turn.js';
 
 export interface EngineOptions {
   /** Requests that may wait. Default 64. */
@@ -32,9 +33,6 @@ export interface EngineStatus {
   readonly prefixQueries: number;
   readonly prefixHits: number;
 }
-
-/** A turn of the event loop: arrivals and departures get their chance between steps. */
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 export class Engine {
   readonly contextLength: number;
@@ -152,6 +150,7 @@ export class Engine {
       this.#join();
       if (this.#running.every((sequence) => sequence === undefined)) break;
       await this.#step();
+      // Arrivals and departures get their chance between steps.
       await turn();
     }
     this.#loop = undefined;

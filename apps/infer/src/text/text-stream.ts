@@ -1,5 +1,5 @@
 /** Text of tokens as they come: pieces of whole characters, though a character may be spread over several tokens. */
-import type { Tokenizer } from '@sconelm/ngram-miner';
+import type { Tokenizer } from '@sconelm/ngram-miner/tokenizer';
 
 export class TextStream {
   readonly #tokenizer: Tokenizer;

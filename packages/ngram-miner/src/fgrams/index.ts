@@ -1,4 +1,4 @@
-export { fetchFgrams } from './fetch-fgrams.js';
+export { type FetchFgramsOptions, fetchFgrams } from './fetch-fgrams.js';
 export { FgramSet, type MatchOptions } from './fgram-set.js';
 export { encodeFgramSet, type FgramManifest } from './format.js';
 export { Matcher } from './matcher.js';
