@@ -9,7 +9,9 @@ export type InferErrorCode =
   | 'CHAT_TEMPLATE'
   | 'SERVE_OPTION'
   | 'SERVE_LISTEN'
-  | 'PUBLISH_TARGET';
+  | 'PUBLISH_TARGET'
+  | 'MODEL_FETCH'
+  | 'MODEL_CORRUPT';
 
 export class InferError extends Error {
   readonly code: InferErrorCode;

@@ -4,6 +4,9 @@ import { build } from 'vite';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+/** What the engine imports in Node alone. */
+const rolldownOptions = { external: [/^node:/, 'webgpu'] };
+
 for (const page of ['inspector', 'tab']) {
   await build({
     configFile: false,
@@ -11,8 +14,9 @@ for (const page of ['inspector', 'tab']) {
     // Relative addresses: the folder may lie anywhere.
     base: './',
     logLevel: 'warn',
-    worker: { format: 'es' },
+    worker: { format: 'es', rolldownOptions },
     build: {
+      rolldownOptions,
       outDir: here(`../dist/web/${page}`),
       emptyOutDir: true,
       target: 'es2023',

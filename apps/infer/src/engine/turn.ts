@@ -1,7 +1,8 @@
 /** A turn of the event loop, in Node and in browsers, where timers wait for milliseconds. */
 export function turn(): Promise<void> {
+  const { setImmediate } = globalThis as { readonly setImmediate?: (work: () => void) => void };
   return new Promise((resolve) => {
-    if (typeof setImmediate === 'function') {
+    if (setImmediate !== undefined) {
       setImmediate(resolve);
       return;
     }

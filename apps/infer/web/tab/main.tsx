@@ -1,12 +1,12 @@
-/** A published model in the tab. */
+/** A published model in the tab: the page of its folder. */
 import { render } from 'preact';
 import { Shell } from '../components/shell.js';
 import '../components/theme.css';
+import { App } from './app.js';
 
 render(
   <Shell name="Scone" places={[]}>
-    <h1>A model in the tab</h1>
-    <p>This page will run a published model where it is read.</p>
+    <App />
   </Shell>,
   document.body,
 );

@@ -1,0 +1,49 @@
+/** A plain server of files, as a static host is one: GET, one range, no more. */
+import { readFile, stat } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.json': 'application/json',
+};
+
+export interface StaticServer {
+  readonly port: number;
+  /** `http://127.0.0.1:PORT`. */
+  readonly url: string;
+  /** Requests since the server began or the list was emptied. */
+  readonly seen: { readonly method: string; readonly path: string; readonly headers: readonly string[] }[];
+  close(): void;
+}
+
+/** @param headers that every answer has */
+export async function serveStatic(folder: string, headers: Readonly<Record<string, string>> = {}): Promise<StaticServer> {
+  const seen: StaticServer['seen'] = [];
+  const server: Server = createServer(async (request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    seen.push({ method: request.method ?? '', path: pathname, headers: Object.keys(request.headers) });
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (request.method !== 'GET') return void response.writeHead(405).end();
+    const file = path.join(folder, path.posix.normalize(decodeURIComponent(pathname)));
+    try {
+      const target = (await stat(file)).isDirectory() ? path.join(file, 'index.html') : file;
+      const body = await readFile(target);
+      response.setHeader('content-type', TYPES[path.extname(target)] ?? 'application/octet-stream');
+      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+      if (from === undefined) return void response.end(body);
+      if (Number(from) >= body.length) return void response.writeHead(416).end();
+      const part = body.subarray(Number(from), Number(to) + 1);
+      response.writeHead(206, { 'content-range': `bytes ${from}-${Number(from) + part.length - 1}/${body.length}` }).end(part);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { port, url: `http://127.0.0.1:${port}`, seen, close: () => void server.close() };
+}
