@@ -1,6 +1,6 @@
-/** The packages as npm would deliver them: packed, installed into an empty folder, checked, their READMEs' code run. */
+/** The packages as npm would deliver them: each packed, checked, installed into an empty folder of its own, its README's programs run there. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,6 +9,8 @@ import { ensureDependencies } from '../tools/setup/dependencies.mjs';
 import { ROOT } from '../tools/setup/root.mjs';
 
 const CHECKS = path.join(ROOT, 'tools/packed');
+/** The Node that runs the programs: another version's, by SCONE_NODE. */
+const NODE = process.env.SCONE_NODE ?? process.execPath;
 
 interface Publint {
   publint(options: {
@@ -35,27 +37,25 @@ const outside = mkdtempSync(path.join(tmpdir(), 'sconelm-packed-'));
 /** By the package's name: where its tarball is, and what is in it. */
 const tarballs = new Map<string, { readonly path: string; readonly files: readonly string[] }>();
 
-function run(command: string, args: readonly string[], cwd = outside): string {
+function run(command: string, args: readonly string[], cwd: string): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 2 ** 26 });
   if (error !== undefined) throw error;
   if (status !== 0) expect.fail(`${command} ${args.join(' ')} exited with ${status}:\n${stdout}\n${stderr}`);
   return stdout;
 }
 
-/** Every TypeScript block of the READMEs, and every file of an examples folder, by the name it gets outside. */
-function programs(): Map<string, string> {
+/** The TypeScript blocks of a project's README, and the programs of its examples folder, by file name; those of the root's README are the engine's. */
+function programsOf(project: string): Map<string, string> {
   const found = new Map<string, string>();
-  for (const project of ['', ...projects]) {
-    const name = project === '' ? 'scone' : path.basename(project);
-    const readme = readFileSync(path.join(ROOT, project, 'README.md'), 'utf8');
+  for (const folder of project === 'packages/tensor-webgpu' ? ['', project] : [project]) {
+    const readme = readFileSync(path.join(ROOT, folder, 'README.md'), 'utf8');
     [...readme.matchAll(/^```ts\n(.*?)^```/gms)].forEach(([, code], i) => {
-      found.set(`${name}-readme-${i + 1}.ts`, code);
+      found.set(`${folder === '' ? 'root-' : ''}readme-${i + 1}.ts`, code);
     });
-    const examples = path.join(ROOT, project, 'examples');
-    for (const file of readdirSync(path.join(ROOT, project)).includes('examples') ? readdirSync(examples) : []) {
-      if (file.endsWith('.ts')) found.set(`${name}-example-${file}`, readFileSync(path.join(examples, file), 'utf8'));
-    }
   }
+  const examples = path.join(ROOT, project, 'examples');
+  for (const file of existsSync(examples) ? readdirSync(examples) : [])
+    if (file.endsWith('.ts')) found.set(`example-${file}`, readFileSync(path.join(examples, file), 'utf8'));
   return found;
 }
 
@@ -64,19 +64,12 @@ beforeAll(async () => {
   const packed = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', outside, ...projects.flatMap((p) => ['-w', p])], ROOT));
   for (const { name, filename, files } of packed as { name: string; filename: string; files: { path: string }[] }[])
     tarballs.set(name, { path: path.join(outside, filename), files: files.map((file) => file.path) });
-  const { dependencies } = JSON.parse(readFileSync(path.join(CHECKS, 'package.json'), 'utf8'));
-  const manifest = {
-    type: 'module',
-    private: true,
-    dependencies: {
-      '@types/node': dependencies['@types/node'],
-      ...Object.fromEntries([...tarballs].map(([name, { path }]) => [name, `file:${path}`])),
-    },
-  };
-  writeFileSync(path.join(outside, 'package.json'), JSON.stringify(manifest));
-  run('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']);
 });
 afterAll(() => rmSync(outside, { recursive: true }));
+
+it('has no export, file or dependency that nobody uses: knip', () => {
+  run(process.execPath, [path.join(CHECKS, 'node_modules/knip/bin/knip.js'), '--no-progress'], ROOT);
+});
 
 it('packs all projects', () => {
   expect([...tarballs.keys()].sort()).toEqual(projects.map((project) => `@sconelm/${path.basename(project)}`).sort());
@@ -111,24 +104,38 @@ describe.each(projects)('%s', (project) => {
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
     expect(files.filter((file) => /\.test\.|tsbuildinfo/.test(file))).toEqual([]);
   });
-});
 
-it('runs every program of the READMEs and the example folders, type-checked, outside the workspace', () => {
-  mkdirSync(path.join(outside, 'src'));
-  const found = programs();
-  for (const [file, code] of found) writeFileSync(path.join(outside, 'src', file), code.includes('import ') ? code : `export {};\n${code}`);
-  expect(found.size).toBeGreaterThanOrEqual(8);
-  const options = { target: 'ES2023', lib: ['ES2023', 'ESNext.Disposable', 'DOM'], module: 'NodeNext', strict: true, types: ['node'] };
-  writeFileSync(path.join(outside, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, rootDir: 'src', outDir: 'out' } }));
-  run(process.execPath, [path.join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.']);
-  cpSync(path.join(ROOT, 'LICENSE'), path.join(outside, 'book.txt'));
-  const corpus = path.join(ROOT, 'data/quickstart/sotu-train.jsonl.gz');
-  for (const file of found.keys()) {
-    const args = file.startsWith('tensor-webgpu-example') ? [corpus] : [];
-    expect(run(process.execPath, [path.join('out', file.replace(/ts$/, 'js')), ...args]), file).not.toBe('');
-  }
-});
-
-it('installs the two commands', () => {
-  for (const bin of ['scone-train', 'scone-infer']) expect(run(path.join(outside, 'node_modules/.bin', bin), ['--help'])).toContain(bin);
+  it('installs alone into an empty folder, and runs the programs of its README there, type-checked', () => {
+    const own = path.join(outside, path.basename(project));
+    mkdirSync(path.join(own, 'src'), { recursive: true });
+    const { dependencies } = JSON.parse(readFileSync(path.join(CHECKS, 'package.json'), 'utf8'));
+    const manifest = {
+      type: 'module',
+      private: true,
+      dependencies: { [`@sconelm/${path.basename(project)}`]: `file:${tarball().path}`, '@types/node': dependencies['@types/node'] },
+      // The packages that it depends on are not taken from the registry.
+      overrides: Object.fromEntries([...tarballs].map(([name, { path }]) => [name, `file:${path}`])),
+    };
+    writeFileSync(path.join(own, 'package.json'), JSON.stringify(manifest));
+    run('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'], own);
+    if (project.startsWith('apps/')) {
+      const bin = `scone-${path.basename(project)}`;
+      expect(run(NODE, [path.join('node_modules/.bin', bin), '--help'], own)).toContain(bin);
+      return;
+    }
+    const programs = programsOf(project);
+    expect(programs.size).toBeGreaterThan(0);
+    for (const [file, code] of programs)
+      writeFileSync(path.join(own, 'src', file), code.includes('import ') ? code : `export {};\n${code}`);
+    const options = { target: 'ES2023', lib: ['ES2023', 'ESNext.Disposable', 'DOM'], module: 'NodeNext', strict: true, types: ['node'] };
+    writeFileSync(path.join(own, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, rootDir: 'src', outDir: 'out' } }));
+    run(process.execPath, [path.join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.'], own);
+    cpSync(path.join(ROOT, 'LICENSE'), path.join(own, 'book.txt'));
+    const corpus = path.join(ROOT, 'data/quickstart/sotu-train.jsonl.gz');
+    for (const file of programs.keys())
+      expect(
+        run(process.execPath, [path.join('out', file.replace(/ts$/, 'js')), ...(file.startsWith('example') ? [corpus] : [])], own),
+        file,
+      ).not.toBe('');
+  });
 });

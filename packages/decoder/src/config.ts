@@ -24,8 +24,6 @@ const rotaryScalingSchema = z.discriminatedUnion('kind', [
     .readonly(),
 ]);
 
-export type RotaryScaling = z.infer<typeof rotaryScalingSchema>;
-
 export const decoderConfigSchema = z
   .strictObject({
     vocabSize: upTo(2 ** 20),

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { modelFields, trainingSchema } from '../run/training-config.js';
 
 export const runOptionsSchema = z.strictObject({ ...modelFields, ...trainingSchema.shape });
-export type RunOptions = z.output<typeof runOptionsSchema>;
 
 /** The bundled corpus, or every tenth document of its training split; held-out text is the same. */
 export type CorpusName = 'whole' | 'tenth';

@@ -53,16 +53,6 @@ function greatestCommonDivisor(a: number, b: number): number {
 
 export type Access = 'read' | 'write' | 'read_write';
 
-export interface KernelCall {
-  readonly kernel: Kernel<object>;
-  readonly parameters: object;
-  /** By binding name. */
-  readonly bindings: Readonly<Record<string, ValueRef>>;
-  /** By uniform name; a u32 or f32 each. */
-  readonly uniforms: Readonly<Record<string, number>>;
-  readonly workgroups: readonly [number, number, number];
-}
-
 /** How rows are normalised: as in a layer norm, or an RMS norm. */
 export type RowNorm = 'layer' | 'rms';
 
