@@ -16,6 +16,7 @@ export { type AttentionOptions, type CausalAttentionOptions, cachedAttention, ca
 export { crossEntropy, linearCrossEntropy } from './ops/cross-entropy.js';
 export { einsum } from './ops/einsum.js';
 export { layerNorm } from './ops/layer-norm.js';
+export { dequantize } from './ops/quantized.js';
 export { dropout, foldIn, randomBits, randomNormal, randomUniform } from './ops/random.js';
 export { rmsNorm } from './ops/rms-norm.js';
 export { rope } from './ops/rope.js';
@@ -30,5 +31,6 @@ export { Muon, type MuonOptions } from './optim/muon.js';
 export { type CosineSchedule, cosineSchedule, type WarmupStableDecaySchedule, warmupStableDecaySchedule } from './optim/schedule.js';
 export { Sgd, type SgdOptions } from './optim/sgd.js';
 export { type KernelSummary, type KernelTime, Profile } from './profile/profile.js';
+export { type QuantizedFormat, quantize, quantizedShapes } from './quantize.js';
 export type { Shape } from './shape.js';
 export { apply, applyAll, concat, fill, iota, placeholder, type ReduceOptions, stack, Tensor, tensor, zeros } from './tensor.js';

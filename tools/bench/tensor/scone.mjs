@@ -4,11 +4,14 @@ import {
   cachedAttention,
   causalAttention,
   crossEntropy,
+  dequantize,
   gelu,
   grad,
   hostTensor,
   layerNorm,
   openDevice,
+  quantize,
+  quantizedShapes,
   softmax,
   update,
   writeRows,
@@ -49,6 +52,44 @@ function gptParameters() {
   const parameters = device.variables(Object.fromEntries(Object.entries(initial).map(([name, { shape }]) => [name, { shape }])));
   for (const [name, { data }] of Object.entries(initial)) parameters.get(name).write(data);
   return parameters;
+}
+
+function plainParameters() {
+  const set = gptParameters();
+  return { set, p: (/** @type {string} */ name) => set.get(name).tensor };
+}
+
+/** Matrices quantised by outputs; norms, biases and positions as they are. @param {import('@sconelm/tensor-webgpu').QuantizedFormat} format */
+function quantizedParameters(format) {
+  /** @type {Record<string, import('@sconelm/tensor-webgpu').VariableSpec>} */
+  const specs = {};
+  /** @type {Map<string, import('@sconelm/tensor-webgpu').TypedArray>} */
+  const values = new Map();
+  /** @type {Map<string, () => Tensor>} */
+  const tensors = new Map();
+  for (const [name, { shape, data }] of Object.entries(initialParameters())) {
+    if (shape.length === 1 || name === 'wpe') {
+      specs[name] = { shape };
+      values.set(name, data);
+      tensors.set(name, () => set.get(name).tensor);
+      continue;
+    }
+    const transposed = name !== 'wte';
+    /** @type {[number, number]} */
+    const size = transposed ? [shape[1], shape[0]] : [shape[0], shape[1]];
+    const shapes = quantizedShapes(size, format);
+    const { words, scales } = quantize(data, size, format, { transposed });
+    specs[`${name} words`] = { shape: shapes.words, dtype: 'u32' };
+    specs[`${name} scales`] = { shape: shapes.scales };
+    values.set(`${name} words`, words).set(`${name} scales`, scales);
+    tensors.set(name, () => {
+      const w = dequantize(set.get(`${name} words`).tensor, set.get(`${name} scales`).tensor, size, format);
+      return transposed ? w.transpose() : w;
+    });
+  }
+  const set = device.variables(specs);
+  for (const [name, data] of values) set.get(name).write(data);
+  return { set, p: (/** @type {string} */ name) => /** @type {() => Tensor} */ (tensors.get(name))() };
 }
 
 /** @param {(name: string) => Tensor} p @param {Tensor} x [.., d] @param {(qkv: Tensor, layer: number) => Tensor} attend */
@@ -197,10 +238,9 @@ const ops = {
       },
     };
   },
-  decode: () => {
+  decode: (/** @type {any} */ { weights = 'f32' }) => {
     const { layers, width, heads, cached } = GPT;
-    const parameters = gptParameters();
-    const p = (/** @type {string} */ name) => parameters.get(name).tensor;
+    const { set: parameters, p } = weights === 'f32' ? plainParameters() : quantizedParameters(weights);
     const capacity = cached + 64;
     const cache = device.variables(
       Object.fromEntries(Array.from({ length: layers }, (_, l) => [`${l}`, { shape: [1, capacity, 2 * width] }])),

@@ -1,11 +1,13 @@
 /**
  * Rewrites a graph: fused ops without a kernel become their definitions, equal subgraphs become one, constants fold, neutral operations and
- * repeated views vanish, and a transposed operand of a matrix product becomes a flag. What nothing needs is left behind.
+ * repeated views vanish, a transposed operand of a matrix product becomes a flag, and products and gathers of
+ * quantised matrices read their words. What nothing needs is left behind.
  */
 import { inOrderOfCreation } from '../graph/gradient.js';
 import type { Attributes, Node, Op } from '../graph/op.js';
 import { fillOp } from '../graph/primitives/elementwise.js';
 import { type MatmulAttributes, matmulOp } from '../graph/primitives/matmul.js';
+import { dequantizeOp, type QuantizedAttributes, quantizedMatmulOp, quantizedRowsOp } from '../ops/quantized.js';
 import { sameShape } from '../shape.js';
 import { apply, applyAll, fill, Tensor } from '../tensor.js';
 
@@ -52,14 +54,29 @@ function shortcut(op: Op, inputs: readonly Tensor[], attributes: Attributes): Te
     }
     case 'matmul': {
       const { transposeA, transposeB } = attributes as MatmulAttributes;
+      const quantized = quantizedProduct(x, y, attributes as MatmulAttributes);
+      if (quantized !== undefined) return quantized;
       const swapped = inputs.map(({ node }) => node.op.name === 'transpose' && isLastTwoSwapped(node.attributes.permutation as number[]));
       if (!swapped.includes(true)) return undefined;
       const operands = inputs.map((input, i) => (swapped[i] ? input.node.inputs[0] : input));
       return apply(matmulOp, operands, { transposeA: transposeA !== swapped[0], transposeB: transposeB !== swapped[1] });
     }
+    case 'gatherRows': {
+      const { node } = x;
+      return node.op.name === dequantizeOp.name
+        ? apply(quantizedRowsOp, [...node.inputs, y], node.attributes as QuantizedAttributes)
+        : undefined;
+    }
     default:
       return undefined;
   }
+}
+
+/** x · Wᵀ of a quantised W, whose words the product reads; the columns that pad W are cut off. */
+function quantizedProduct(x: Tensor, { node }: Tensor, { transposeA, transposeB }: MatmulAttributes): Tensor | undefined {
+  if (node.op.name !== dequantizeOp.name || !transposeB || transposeA || x.rank !== 2 || x.dtype !== 'f32') return undefined;
+  const attributes = node.attributes as QuantizedAttributes;
+  return apply(quantizedMatmulOp, [x, ...node.inputs], attributes).slice([0, 0], [x.shape[0], attributes.shape[0]]);
 }
 
 /** Simplified equals of `roots`, in their order. Leaves stay the same nodes. */

@@ -7,6 +7,7 @@ import { defineKernel, type Kernel, type RowNorm } from '../kernel.js';
 import { normalizeRow } from '../layer-norm.js';
 import { scaleRow } from '../rms-norm.js';
 import { loadRow, type RowForm } from '../row-form.js';
+import { columnsOf, rightBindings } from './right-operand.js';
 import type { SubgroupForm } from './subgroup.js';
 
 export interface FewRowsForm extends SubgroupForm {
@@ -19,23 +20,6 @@ export const MAX_FEW_ROWS = 4;
 const COMPONENTS = ['x', 'y', 'z', 'w'];
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 const lines = (parts: readonly string[]) => parts.join('\n      ');
-
-/** Declares q{v}_{i}: row k + i of B at this lane's columns. */
-function loadRowsOfB({ transposeB, vectors }: SubgroupForm): string {
-  return lines(
-    range(vectors).flatMap((v) => {
-      if (!transposeB) return range(4).map((i) => `let q${v}_${i} = b[b0 + (k * 4u + ${i}u) * N4 + column${v}];`);
-      const loads = range(4).map((j) => `let p${v}_${j} = b[b0 + (column${v} * 4u + ${j}u) * K4 + k];`);
-      const rows = range(4).map(
-        (i) =>
-          `let q${v}_${i} = vec4f(${range(4)
-            .map((j) => `p${v}_${j}.${COMPONENTS[i]}`)
-            .join(', ')});`,
-      );
-      return [...loads, ...rows];
-    }),
-  );
-}
 
 /** The rows of A: as they are stored, or normalised as they are read, in the arithmetic of the norm's own kernel. */
 interface RowsText {
@@ -86,14 +70,15 @@ function normalizedRows({ norm, row }: NormForm): RowsText {
 }
 
 export function fewRowsKernel(form: FewRowsForm, epilogue: Epilogue | undefined, normalized: NormForm | undefined): Kernel<object> {
-  const { rows, vectors, depth } = form;
+  const { rows, vectors, depth, right } = form;
+  const columns = columnsOf(right);
   const finish = epilogueText(epilogue, 4);
   const source = normalized === undefined ? storedRows : normalizedRows(normalized);
   const each = range(rows).flatMap((r) => range(vectors).map((v) => ({ r, v })));
   return defineKernel<object>({
     name: normalized === undefined ? 'matmul-few-rows' : 'matmul-few-rows-normalized',
-    bindings: { a: 'read', b: 'read', c: 'write', ...source.bindings, ...finish.bindings },
-    types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f', ...source.types, ...finish.types }),
+    bindings: { a: 'read', ...rightBindings(right), c: 'write', ...source.bindings, ...finish.bindings },
+    types: () => ({ a: 'vec4f', ...columns.types, c: 'vec4f', ...source.types, ...finish.types }),
     uniforms: { N: 'u32', K: 'u32', lanes: 'u32', ...source.uniforms },
     subgroups: () => true,
     wgsl: () => `${finish.wgsl}
@@ -112,6 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let column${v} = min(own${v}, N4 - 1u);`,
     )
     .join('\n  ')}
+  ${lines(range(vectors).map(columns.before))}
   ${lines(range(rows).map(source.before))}
   ${lines(each.map(({ r, v }) => `var total${r}_${v} = vec4f();`))}
   for (var k0 = 0u; k0 < K4; k0 += ${depth / 4}u) {
@@ -120,14 +106,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       // Eight vec4 of a row arrive at a time, one per lane: loaded by all lanes, each would cost as much as a row of B. The driver would unroll a
       // loop whose end it knows, and the code would outgrow the cache of instructions.
       ${lines(range(rows).map((r) => `let x${r} = ${source.vector(r, 'k1 + lane')};`))}
-      for (var j = 0u; j < u.lanes; j++) {
+      ${lines(range(vectors).map((v) => columns.group(v, 'k1 * 4u')))}
+      for (var j = 0u; j < u.lanes; j += ${columns.steps}u) {
         let k = k1 + j;
-        ${loadRowsOfB(form)}
+        ${lines(range(vectors).flatMap((v) => columns.rows(v, 'k')))}
         ${lines(
           range(rows).flatMap((r) =>
-            range(4).map(
+            range(4 * columns.steps).map(
               (i) =>
-                `{ let x = vec4f(subgroupShuffle(x${r}.${COMPONENTS[i]}, j)); ${range(vectors)
+                `{ let x = vec4f(subgroupShuffle(x${r}.${COMPONENTS[i % 4]}, j + ${i >> 2}u)); ${range(vectors)
                   .map((v) => `s${r}_${v} = fma(x, q${v}_${i}, s${r}_${v});`)
                   .join(' ')} }`,
             ),

@@ -1,13 +1,15 @@
 /** Chooses the form of a matrix product: by adapter, shape and transposes, or as measured. */
 import type { TensorType } from '../../graph/op.js';
+import type { QuantizedFormat } from '../../quantize.js';
 import { sizeOf } from '../../shape.js';
 import { epilogueBindings } from '../epilogue.js';
 import { isCpuWithSubgroups } from '../forms.js';
 import { type AdapterTraits, type LoweringContext, spread, type ValueRef } from '../kernel.js';
 import { rowForm } from '../row-form.js';
 import { fewRowsKernel, MAX_FEW_ROWS } from './few-rows.js';
-import { registerTileKernel, type Transposes } from './register-tile.js';
-import { lowerInParts, needsParts } from './split.js';
+import { registerTileKernel } from './register-tile.js';
+import type { ProductForm, RightOperand } from './right-operand.js';
+import { lowerInParts, needsParts, type Transposes } from './split.js';
 import { type SubgroupForm, subgroupForm, subgroupKernel, transposeKernel } from './subgroup.js';
 import { type TileSize, workgroupTileKernel } from './workgroup-tile.js';
 
@@ -23,7 +25,7 @@ function rowsPerGroup(M: number, groups: number): number {
 }
 
 /** A, stored [.., K, M], as [.., M, K]. */
-function transposed(context: LoweringContext<Transposes>, [batches, M, K]: readonly [number, number, number]): ValueRef {
+function transposed(context: LoweringContext, [batches, M, K]: readonly [number, number, number]): ValueRef {
   const y = context.scratch(batches * M * K);
   const count = (batches * M * K) / 16;
   context.call(transposeKernel, {
@@ -53,48 +55,78 @@ type MatmulForm = 'subgroup' | 'subgroup-narrow' | 'register-tile' | `tile-${Til
 const NORMALIZED_BINDINGS = 10;
 
 /** Whether the form for a few rows takes these sizes: it normalises rows of A in registers as it reads them. */
-export function productTakesNormalized(
+function takesNormalized(
+  form: ProductForm,
   inputs: readonly TensorType[],
-  outputs: readonly TensorType[],
-  { transposeA, transposeB }: Transposes,
+  [output]: readonly TensorType[],
   adapter: AdapterTraits,
 ): boolean {
-  const [M, N] = outputs[0].shape.slice(-2);
+  const [M, N] = output.shape.slice(-2);
   const K = inputs[0].shape.at(-1) ?? 0;
   return (
     isCpuWithSubgroups(adapter) &&
     adapter.maxStorageBuffers >= NORMALIZED_BINDINGS &&
     M <= MAX_FEW_ROWS &&
-    !transposeA &&
-    subgroupForm({ transposeA, transposeB }, [M, N, K]) !== undefined &&
-    rowForm(adapter, K) !== undefined &&
-    !needsParts({ inputs, outputs, adapter })
+    !form.transposeA &&
+    subgroupForm(form, [M, N, K]) !== undefined &&
+    rowForm(adapter, K) !== undefined
   );
 }
 
+const rightOf = ({ transposeB }: Transposes): RightOperand => (transposeB ? 'transposed' : 'plain');
+
+export function productTakesNormalized(
+  inputs: readonly TensorType[],
+  outputs: readonly TensorType[],
+  attributes: Transposes,
+  adapter: AdapterTraits,
+): boolean {
+  const form = { transposeA: attributes.transposeA, right: rightOf(attributes) };
+  return takesNormalized(form, inputs, outputs, adapter) && !needsParts({ inputs, outputs, adapter });
+}
+
+export function quantizedProductTakesNormalized(
+  inputs: readonly TensorType[],
+  outputs: readonly TensorType[],
+  { format }: { readonly format: QuantizedFormat },
+  adapter: AdapterTraits,
+): boolean {
+  return takesNormalized({ transposeA: false, right: format }, inputs, outputs, adapter);
+}
+
 export function lowerMatmul(context: LoweringContext<Transposes>): void {
-  const [a] = context.inputs;
-  const { transposeA, transposeB } = context.attributes;
-  const [M, N] = context.outputs[0].shape.slice(-2);
-  const K = a.shape[a.shape.length - (transposeA ? 2 : 1)];
-  const batches = sizeOf(context.outputs[0].shape.slice(0, -2));
   if (needsParts(context)) {
     lowerInParts(context);
     return;
   }
+  const { transposeA } = context.attributes;
+  lowerProduct(context, { transposeA, right: rightOf(context.attributes) }, { b: context.input(1) });
+}
+
+export function lowerQuantizedMatmul(context: LoweringContext<{ readonly format: QuantizedFormat }>): void {
+  const right = context.attributes.format;
+  lowerProduct(context, { transposeA: false, right }, { words: context.input(1), scales: context.input(2) });
+}
+
+function lowerProduct(context: LoweringContext, product: ProductForm, b: Readonly<Record<string, ValueRef>>): void {
+  const [a] = context.inputs;
+  const { transposeA, right } = product;
+  const [M, N] = context.outputs[0].shape.slice(-2);
+  const K = a.shape[a.shape.length - (transposeA ? 2 : 1)];
+  const batches = sizeOf(context.outputs[0].shape.slice(0, -2));
   const { epilogue } = context;
-  const bindings = { a: context.input(0), b: context.input(1), c: context.output(0), ...epilogueBindings(epilogue) };
-  const subgroup = isCpuWithSubgroups(context.adapter) ? subgroupForm({ transposeA, transposeB }, [M, N, K]) : undefined;
+  const bindings = { a: context.input(0), ...b, c: context.output(0), ...epilogueBindings(epilogue) };
+  const subgroup = isCpuWithSubgroups(context.adapter) ? subgroupForm(product, [M, N, K]) : undefined;
   // Rows count in the choice only where a row's sums may depend on it.
   const rows = context.batchInvariant ? 'any' : 2 ** Math.ceil(Math.log2(Math.max(1, M)));
-  const key = `matmul${transposeA ? ' A transposed' : ''}${transposeB ? ' B transposed' : ''} ${rows} x ${N} x ${K}`;
+  const stored = right === 'plain' ? '' : right === 'transposed' ? ' B transposed' : ` B ${right}`;
+  const key = `matmul${transposeA ? ' A transposed' : ''}${stored} ${rows} x ${N} x ${K}`;
   const form = context.choose(key, formsFor(context.adapter, subgroup, [M, N]));
   if (subgroup !== undefined)
-    lowerSubgroup(context, form === 'subgroup' ? subgroup : { ...subgroup, vectors: 1 }, bindings, [batches, M, N, K]);
+    lowerSubgroup(context, transposeA, form === 'subgroup' ? subgroup : { ...subgroup, vectors: 1 }, bindings, [batches, M, N, K]);
   else {
     const tile = form === 'register-tile' ? 32 : (Number(form.slice('tile-'.length)) as TileSize);
-    const transposes = { transposeA, transposeB };
-    const kernel = form === 'register-tile' ? registerTileKernel(transposes, epilogue) : workgroupTileKernel(transposes, tile, epilogue);
+    const kernel = form === 'register-tile' ? registerTileKernel(product, epilogue) : workgroupTileKernel(product, tile, epilogue);
     context.call(kernel, {
       parameters: {},
       bindings,
@@ -105,13 +137,13 @@ export function lowerMatmul(context: LoweringContext<Transposes>): void {
 }
 
 function lowerSubgroup(
-  context: LoweringContext<Transposes>,
+  context: LoweringContext,
+  transposeA: boolean,
   form: SubgroupForm,
   bindings: Readonly<Record<string, ValueRef>>,
   [batches, M, N, K]: readonly [number, number, number, number],
 ): void {
   const { epilogue } = context;
-  const { transposeA } = context.attributes;
   const columns = Math.ceil(N / (32 * form.vectors));
   if (M <= MAX_FEW_ROWS && !transposeA) {
     const { normalized } = context;

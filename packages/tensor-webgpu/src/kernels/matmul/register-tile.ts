@@ -1,22 +1,19 @@
 /** The form that takes every shape: each thread computes a 4 × 4 tile of C from scalar loads, with bounds checked. */
 import { type Epilogue, epilogueText } from '../epilogue.js';
 import { defineKernel, type Kernel } from '../kernel.js';
-
-export type Transposes = {
-  readonly transposeA: boolean;
-  readonly transposeB: boolean;
-};
+import { elementsOf, type ProductForm, rightBindings } from './right-operand.js';
 
 const SIDE = [0, 1, 2, 3];
 
-export function registerTileKernel({ transposeA, transposeB }: Transposes, epilogue: Epilogue | undefined): Kernel<object> {
+export function registerTileKernel({ transposeA, right }: ProductForm, epilogue: Epilogue | undefined): Kernel<object> {
   const finish = epilogueText(epilogue, 1);
+  const { types, functions, element } = elementsOf(right);
   return defineKernel<object>({
     name: 'matmul-register-tile',
-    bindings: { a: 'read', b: 'read', c: 'write', ...finish.bindings },
-    types: () => finish.types,
+    bindings: { a: 'read', ...rightBindings(right), c: 'write', ...finish.bindings },
+    types: () => ({ ...types, ...finish.types }),
     uniforms: { M: 'u32', N: 'u32', K: 'u32' },
-    wgsl: () => `${finish.wgsl}
+    wgsl: () => `${finish.wgsl}${functions}
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let row = id.y * 4u;
@@ -26,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let b0 = id.z * u.K * u.N;
   ${SIDE.map((i) => `let m${i} = min(row + ${i}u, u.M - 1u); let n${i} = min(column + ${i}u, u.N - 1u); var s${i} = vec4f();`).join('\n  ')}
   for (var k = 0u; k < u.K; k++) {
-    let right = vec4f(${SIDE.map((j) => `b[b0 + ${transposeB ? `n${j} * u.K + k` : `k * u.N + n${j}`}]`).join(', ')});
+    let right = vec4f(${SIDE.map((j) => element('k', `n${j}`)).join(', ')});
     ${SIDE.map((i) => `s${i} = fma(vec4f(a[a0 + ${transposeA ? `k * u.M + m${i}` : `m${i} * u.K + k`}]), right, s${i});`).join('\n    ')}
   }
   let c0 = id.z * u.M * u.N;

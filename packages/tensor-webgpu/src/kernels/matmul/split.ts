@@ -5,7 +5,12 @@
 import { BYTES_PER_ELEMENT } from '../../dtype.js';
 import { sizeOf } from '../../shape.js';
 import { type AdapterTraits, defineKernel, type LoweringContext, RANGE_UNIT, type Range, type ValueRef } from '../kernel.js';
-import type { Transposes } from './register-tile.js';
+
+/** Which operands are stored transposed. */
+export type Transposes = {
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+};
 
 const SIDE = [0, 1, 2, 3];
 

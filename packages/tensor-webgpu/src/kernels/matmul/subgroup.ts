@@ -5,10 +5,10 @@
  */
 import { type Epilogue, epilogueText } from '../epilogue.js';
 import { defineKernel, type Kernel } from '../kernel.js';
-import type { Transposes } from './register-tile.js';
+import { columnsOf, type ProductForm, type RightOperand, rightBindings } from './right-operand.js';
 
 export interface SubgroupForm {
-  readonly transposeB: boolean;
+  readonly right: RightOperand;
   /** Rows of B held at a time: a divisor of K and a multiple of 32. */
   readonly depth: 32 | 64;
   /** Vectors of four columns per lane: two share each broadcast. */
@@ -26,21 +26,14 @@ const PIECE = 16;
  * Fills t with rows k0.. of B at this lane's columns. In a loop whose end the driver cannot know: unrolled, a load is eight scalar loads with a
  * branch each, and a deep block takes the driver ten seconds to compile instead of half a second.
  */
-function loadBlock({ transposeB, vectors }: SubgroupForm): string {
-  const each = range(vectors);
-  if (!transposeB) {
-    const loads = each.map((v) => `t[k * ${vectors}u + ${v}u] = b[b0 + (k0 + k) * N4 + column${v}];`);
-    return `for (var k = 0u; k < u.depth; k++) { ${loads.join(' ')} }`;
-  }
-  // B is stored [N, K]: four vec4 along K, one per column, become four rows by a transposition in registers.
-  const parts = each.flatMap((v) => [
-    ...range(4).map((j) => `let q${v}_${j} = b[b0 + (column${v} * 4u + ${j}u) * K4 + (k0 + k) / 4u];`),
-    ...range(4).map((i) => {
-      const row = range(4).map((j) => `q${v}_${j}.${COMPONENTS[i]}`);
-      return `t[(k + ${i}u) * ${vectors}u + ${v}u] = vec4f(${row.join(', ')});`;
-    }),
+function loadBlock({ right, vectors }: SubgroupForm): string {
+  const { steps, group, rows } = columnsOf(right);
+  const parts = range(vectors).flatMap((v) => [
+    group(v, 'k0 + k'),
+    ...rows(v, '(k0 + k) / 4u'),
+    ...range(4 * steps).map((i) => `t[(k + ${i}u) * ${vectors}u + ${v}u] = q${v}_${i};`),
   ]);
-  return `for (var k = 0u; k < u.depth; k += 4u) {
+  return `for (var k = 0u; k < u.depth; k += ${4 * steps}u) {
       ${lines(parts)}
     }`;
 }
@@ -77,8 +70,14 @@ export function subgroupKernel(form: SubgroupForm, epilogue: Epilogue | undefine
   const finish = epilogueText(epilogue, 4);
   return defineKernel<object>({
     name: 'matmul-subgroup',
-    bindings: { a: 'read', b: 'read', c: 'write', ...(sums === 'sums' ? { sums: 'read_write' } : {}), ...finish.bindings },
-    types: () => ({ a: 'vec4f', b: 'vec4f', c: 'vec4f', sums: 'vec4f', ...finish.types }),
+    bindings: {
+      a: 'read',
+      ...rightBindings(form.right),
+      c: 'write',
+      ...(sums === 'sums' ? { sums: 'read_write' } : {}),
+      ...finish.bindings,
+    },
+    types: () => ({ a: 'vec4f', ...columnsOf(form.right).types, c: 'vec4f', sums: 'vec4f', ...finish.types }),
     uniforms: { M: 'u32', N: 'u32', K: 'u32', rows: 'u32', depth: 'u32' },
     subgroups: () => true,
     wgsl: () => `${finish.wgsl}
@@ -96,6 +95,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let column${v} = min(own${v}, N4 - 1u);`,
     )
     .join('\n  ')}
+  ${lines(range(form.vectors).map(columnsOf(form.right).before))}
   let first = group.y * u.rows;
   let last = min(first + u.rows, u.M);
   var t: array<vec4f, ${form.depth * form.vectors}>;
@@ -111,12 +111,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
  * The form for these sizes; undefined where it does not take them. It depends on N and K alone, so a row of C does not depend on how many there
  * are. A is stored [M, K]: where it is not, {@link transposeKernel} comes first.
  */
-export function subgroupForm(
-  { transposeA, transposeB }: Transposes,
-  [M, N, K]: readonly [number, number, number],
-): SubgroupForm | undefined {
+export function subgroupForm({ transposeA, right }: ProductForm, [M, N, K]: readonly [number, number, number]): SubgroupForm | undefined {
   if (N % 4 !== 0 || K % 32 !== 0 || (transposeA && M % 4 !== 0)) return undefined;
-  return { transposeB, depth: K % 64 === 0 ? 64 : 32, vectors: N % 64 === 0 || N > 256 ? 2 : 1 };
+  return { right, depth: K % 64 === 0 ? 64 : 32, vectors: N % 64 === 0 || N > 256 ? 2 : 1 };
 }
 
 /** [K, M] to [M, K], in squares of four by four, each batch by itself: M and K are multiples of four. */

@@ -1,7 +1,7 @@
 /** The form for GPUs: a workgroup computes a square tile of C from tiles of A and B in workgroup memory, each of 256 threads a square of it. */
 import { type Epilogue, epilogueText } from '../epilogue.js';
 import { defineKernel, type Kernel } from '../kernel.js';
-import type { Transposes } from './register-tile.js';
+import { elementsOf, type ProductForm, rightBindings } from './right-operand.js';
 
 /** Rows and columns of C per workgroup: small tiles for small matrices, large ones read less memory. */
 export type TileSize = 32 | 64 | 128;
@@ -9,20 +9,18 @@ export type TileSize = 32 | 64 | 128;
 const DEPTH = 16;
 const THREADS = 16;
 
-export function workgroupTileKernel(
-  { transposeA, transposeB }: Transposes,
-  tile: TileSize,
-  epilogue: Epilogue | undefined,
-): Kernel<object> {
+export function workgroupTileKernel({ transposeA, right }: ProductForm, tile: TileSize, epilogue: Epilogue | undefined): Kernel<object> {
   const finish = epilogueText(epilogue, 1);
+  const { types, functions, element } = elementsOf(right);
+  const alongN = right === 'plain';
   // Rows of a thread are neighbours; its columns lie 16 apart, so that neighbouring threads read and write neighbouring addresses.
   const each = Array.from({ length: tile / THREADS }, (_, i) => i);
   return defineKernel<object>({
     name: 'matmul-workgroup-tile',
-    bindings: { a: 'read', b: 'read', c: 'write', ...finish.bindings },
-    types: () => finish.types,
+    bindings: { a: 'read', ...rightBindings(right), c: 'write', ...finish.bindings },
+    types: () => ({ ...types, ...finish.types }),
     uniforms: { M: 'u32', N: 'u32', K: 'u32' },
-    wgsl: () => `${finish.wgsl}
+    wgsl: () => `${finish.wgsl}${functions}
 var<workgroup> tileA: array<f32, ${tile * DEPTH}>;  // [k][row]
 var<workgroup> tileB: array<f32, ${tile * DEPTH}>;  // [k][column]
 @compute @workgroup_size(${THREADS}, ${THREADS})
@@ -38,9 +36,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
       let ka = ${transposeA ? `i / ${tile}u` : `i % ${DEPTH}u`}; let m = ${transposeA ? `i % ${tile}u` : `i / ${DEPTH}u`};
       let inA = row0 + m < u.M && k0 + ka < u.K;
       tileA[ka * ${tile}u + m] = select(0.0, a[a0 + select(0u, ${transposeA ? '(k0 + ka) * u.M + row0 + m' : '(row0 + m) * u.K + k0 + ka'}, inA)], inA);
-      let kb = ${transposeB ? `i % ${DEPTH}u` : `i / ${tile}u`}; let n = ${transposeB ? `i / ${DEPTH}u` : `i % ${tile}u`};
+      let kb = ${alongN ? `i / ${tile}u` : `i % ${DEPTH}u`}; let n = ${alongN ? `i % ${tile}u` : `i / ${DEPTH}u`};
       let inB = column0 + n < u.N && k0 + kb < u.K;
-      tileB[kb * ${tile}u + n] = select(0.0, b[b0 + select(0u, ${transposeB ? '(column0 + n) * u.K + k0 + kb' : '(k0 + kb) * u.N + column0 + n'}, inB)], inB);
+      tileB[kb * ${tile}u + n] = select(0.0, ${element('min(k0 + kb, u.K - 1u)', 'min(column0 + n, u.N - 1u)')}, inB);
     }
     workgroupBarrier();
     for (var k = 0u; k < ${DEPTH}u; k++) {
