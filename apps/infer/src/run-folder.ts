@@ -4,11 +4,12 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sha256, withArtifactErrors } from '@sconelm/artifact';
 import { fingerprint, loadModelFolder, modelDirectory, openModelFolder, withContext } from '@sconelm/decoder';
-import { allocateModel, type Model, openModel, RowComputer, readRunManifest, runPaths, type SessionFgrams } from '@sconelm/fgram-model';
+import { allocateModel, type Model, openModel, RowComputer, readRunManifest, runPaths } from '@sconelm/fgram-model';
 import { type FgramSet, openFgrams, Tokenizer } from '@sconelm/ngram-miner';
 import { loadBackends, type OpenOptions, openStore, type RowStore } from '@sconelm/offload-store';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
+import type { SequenceFgrams } from './engine/batch-decoder.js';
 import { InferError } from './errors.js';
 
 /** Options of every command that opens a run. */
@@ -41,7 +42,7 @@ export interface RunFgrams {
   readonly set: FgramSet;
   readonly rows: RowStore;
   /** What one sequence needs: a matcher of its own, and the store that all share. */
-  forSequence(): SessionFgrams;
+  forSequence(): SequenceFgrams;
 }
 
 export interface Run extends AsyncDisposable {
@@ -109,7 +110,7 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
     });
     return {
       ...common,
-      fgrams: { set, rows, forSequence: () => ({ matcher: set.matcher(tokenizer.endOfText), rows }) },
+      fgrams: { set, rows, forSequence: () => ({ matcher: set.matcher(tokenizer.endOfText), rows, tierOf: (id) => rows.tierOf(id) }) },
       async [Symbol.asyncDispose]() {
         await rows.close();
         dispose();

@@ -153,8 +153,10 @@ class CheckedBlocks {
       ]);
       group.forEach((block, i) => {
         const own = bytes.subarray(i * blockRows * rowBytes, (i + 1) * blockRows * rowBytes); // only the store's last block is shorter
-        if (crc32(own) === sums[i]) visit(block, own);
-        else damaged.push(block);
+        if (crc32(own) === sums[i]) {
+          this.#checksums.confirm(block);
+          visit(block, own);
+        } else damaged.push(block);
       });
     }
     return damaged;

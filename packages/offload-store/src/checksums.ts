@@ -52,10 +52,27 @@ export class Checksums {
   readonly #url: string;
   readonly #reader: RowReader;
   readonly #pages = new Map<number, Promise<Uint32Array>>();
+  /** By block: whether it has matched. Made when the first one does. */
+  #matched: Uint8Array | undefined;
+  #verifiedRows = 0;
 
   constructor(url: string, reader: RowReader) {
     this.#url = url;
     this.#reader = reader;
+  }
+
+  /** Rows of the blocks that have matched so far. */
+  get verifiedRows(): number {
+    return this.#verifiedRows;
+  }
+
+  /** A block was read and its checksum is the one it should be. */
+  confirm(block: number): void {
+    const { rows, blockRows } = this.#reader.manifest;
+    this.#matched ??= new Uint8Array(blocksOf(this.#reader.manifest));
+    if (this.#matched[block] === 1) return;
+    this.#matched[block] = 1;
+    this.#verifiedRows += Math.min(blockRows, rows - block * blockRows);
   }
 
   /** @throws {CorruptStoreError} if the page is not the manifest's; whatever the reader throws */

@@ -228,6 +228,7 @@ it('a damaged block is read once, and not looked for row by row', async () => {
       expect(calls.length, `${check}, round ${round}`).toBeLessThanOrEqual(most);
     }
     expect(store.metrics.fallbacks).toBe(16);
+    expect(store.metrics.verifiedRows).toBe(all.filter((id) => !isLost(id)).length);
   }
 });
 
@@ -238,7 +239,10 @@ it('a cache of any size changes no answer, and is asked first', async () => {
       await using store = await openStore(url, { cacheRows, hotRows });
       await store.warmed;
       for (const ids of batches) expect(await read(store, ids)).toEqual(rowsOf(ids));
+      expect(store.metrics.verifiedRows).toBe(0);
       for (const ids of batches.slice(-1)) {
+        const tiers = ids.map((id) => store.tierOf(id));
+        if (cacheRows >= rows) expect(tiers).toEqual(ids.map((id) => (id < hotRows ? 'memory' : 'cache')));
         const before = store.metrics.cacheHits;
         expect(await read(store, ids)).toEqual(rowsOf(ids));
         const distinct = new Set(ids.filter((id) => id >= hotRows)).size;
@@ -261,6 +265,7 @@ describe('tiered:', () => {
           coldBytes: distinct.filter((id) => id >= count).length * width * 4,
         });
         await store.verify();
+        expect(store.metrics.verifiedRows).toBe(rows);
       }),
       { numRuns: 40 },
     );

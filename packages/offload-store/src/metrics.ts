@@ -26,6 +26,8 @@ export interface StoreMetrics {
   readonly latency: LatencyHistogram;
   /** Rows in memory now. */
   readonly hotRows: number;
+  /** Rows of the blocks that were compared with their checksums and matched, each once. */
+  readonly verifiedRows: number;
   /** What the backend has counted itself. */
   readonly backend: Readonly<Record<string, number>>;
 }
@@ -58,7 +60,7 @@ export class Counts {
     this.#latency[Math.min(bucket, BUCKETS - 1)]! += 1;
   }
 
-  all(): Omit<StoreMetrics, 'hotRows' | 'cacheHits' | 'recomputed' | 'backend'> {
+  all(): Omit<StoreMetrics, 'hotRows' | 'verifiedRows' | 'cacheHits' | 'recomputed' | 'backend'> {
     const { reads, rows, distinctRows, hotHits, bytes, promised, failed, fallbacks } = this;
     const latency = { counts: [...this.#latency] };
     return { reads, rows, distinctRows, hotHits, bytes, promised, failed, fallbacks, seconds: this.#seconds, latency };
@@ -97,6 +99,7 @@ export function formatPrometheus(metrics: StoreMetrics, labels: Readonly<Record<
   write('fallback_rows_total', 'counter', metrics.fallbacks);
   write('recomputed_rows_total', 'counter', metrics.recomputed);
   write('hot_rows', 'gauge', metrics.hotRows);
+  write('verified_rows', 'gauge', metrics.verifiedRows);
   if (Object.keys(metrics.backend).length > 0) lines.push('# TYPE scone_store_backend gauge');
   for (const [name, value] of Object.entries(metrics.backend)) lines.push(`scone_store_backend${withLabels(`counter="${name}"`)} ${value}`);
   lines.push('# TYPE scone_store_read_seconds histogram');

@@ -115,10 +115,17 @@ export class RowStore implements AsyncDisposable {
     return {
       ...this.#counts.all(),
       hotRows: this.#hot.loaded,
+      verifiedRows: this.#checksums.verifiedRows,
       cacheHits: this.#cached?.hits ?? 0,
       recomputed: this.#recovered?.recomputed ?? 0,
       backend: this.#reader.stats?.() ?? {},
     };
+  }
+
+  /** Where a row would be read from now: the hot rows in memory, the cache, or the backend. */
+  tierOf(id: number): 'memory' | 'cache' | 'store' {
+    if (id < this.#hot.loaded) return 'memory';
+    return this.#cached?.has(id) === true ? 'cache' : 'store';
   }
 
   /**
@@ -198,6 +205,7 @@ export class RowStore implements AsyncDisposable {
       (ids, into) => this.#reader.readRows(ids, into, signal),
       async (block, sum) => {
         if (sum !== (await this.#checksums.of(block))) throw damagedBlocks(this.url, manifest, [block]);
+        this.#checksums.confirm(block);
       },
     );
   }

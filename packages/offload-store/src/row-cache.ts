@@ -52,6 +52,10 @@ export class CachedRows implements RowSource {
     return answer === undefined ? finish() : answer.then(finish);
   }
 
+  has(id: number): boolean {
+    return this.#slots.has(id);
+  }
+
   #keep(id: number, row: Uint8Array): void {
     if (this.#slots.has(id)) return;
     while (this.#used[this.#hand] === 1) {

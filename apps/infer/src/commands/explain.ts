@@ -1,13 +1,12 @@
 /** `scone-infer explain`: what the model looked up at each token of a text, and what it was good for. */
 import { defineCommand, formatTable } from '@sconelm/cli-kit';
-import type { RowStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { reportDamage } from '../damage.js';
 import { batchDecoder } from '../engine/batch-decoder.js';
 import { Engine } from '../engine/engine.js';
 import { InferError } from '../errors.js';
-import { matchesOf, type TokenMatch } from '../matches.js';
+import { explainWindow } from '../inspect/explain-window.js';
 import { openRun, runOptions } from '../run-folder.js';
 
 export const explainCommand = defineCommand({
@@ -25,46 +24,23 @@ export const explainCommand = defineCommand({
     if (tokens.length > contextLength) {
       throw new InferError('PROMPT', `the text has ${tokens.length} tokens, the context ${contextLength}`, 'Use a shorter text.');
     }
-    /** Nats per token; none for the first. */
-    const losses = async (fgramsOf: (() => ReturnType<NonNullable<typeof fgrams>['forSequence']>) | undefined) => {
-      using decoder = batchDecoder(device, model, { slots: 1, fgramsOf });
-      const request = { prompt: tokens, maxTokens: 0, sampling: {}, stopTokens: new Set<number>(), scoresPrompt: true, signal };
-      for await (const event of new Engine(decoder).generate(request))
-        if (event.kind === 'prompt') return event.scores.map((score) => (score === undefined ? undefined : -score.logProbability));
-      throw new Error('unreachable: a prompt that is scored has scores');
-    };
-    const withFgrams = await losses(fgrams?.forSequence);
-    const without = fgrams === undefined ? undefined : await losses(undefined);
-    const matches = matchesOf(fgrams?.set, tokenizer, tokens);
-    const lost = await lostRows(fgrams?.rows, matches);
-    const sourceOf = (id: number) => (lost.has(id) ? 'lost' : id < config.hotRows ? 'memory' : 'store');
-    const rows = matches.map(({ fgram, ...token }, i) => ({
-      ...token,
-      ...(fgram === undefined ? {} : { fgram: { ...fgram, rank: fgram.id + 1, source: sourceOf(fgram.id) } }),
-      ...(withFgrams[i] === undefined ? {} : { loss: withFgrams[i] }),
-      ...(without?.[i] === undefined ? {} : { lossWithout: without[i] }),
-    }));
-    const table = rows.map(({ text, fgram, loss, lossWithout }) => [
+    using decoder = batchDecoder(device, model, { slots: 2, fgramsOf: fgrams?.forSequence });
+    const explained = await explainWindow({ engine: new Engine(decoder), tokenizer, fgrams: fgrams?.set }, tokens, { signal });
+    const table = explained.map(({ text, fgram, loss, lossWithout }) => [
       JSON.stringify(text),
       fgram === undefined ? '' : JSON.stringify(fgram.text),
       fgram?.rank.toLocaleString('en') ?? '',
       fgram?.count.toLocaleString('en') ?? '',
-      fgram?.source ?? '',
+      fgram?.tier ?? '',
       loss?.toFixed(2) ?? '',
       lossWithout?.toFixed(2) ?? '',
     ]);
     output(
-      { tokens: rows, ...(fgrams === undefined ? {} : reportDamage(fgrams.rows, progress)) },
+      {
+        tokens: explained.map((token, i) => ({ token: tokens[i], ...token })),
+        ...(fgrams === undefined ? {} : reportDamage(fgrams.rows, progress)),
+      },
       formatTable([['token', 'f-gram', 'rank', 'count', 'row', 'loss', 'without'], ...table]),
     );
   },
 });
-
-/** Ids of rows that could not be had, where that is no error. */
-async function lostRows(store: RowStore | undefined, matches: readonly TokenMatch[]): Promise<ReadonlySet<number>> {
-  const ids = Uint32Array.from(matches.flatMap(({ fgram }) => fgram?.id ?? []));
-  if (store === undefined || ids.length === 0) return new Set();
-  const lost = new Uint8Array(ids.length);
-  await store.read(ids, new Float32Array(ids.length * store.width), { lost });
-  return new Set(ids.filter((_, i) => lost[i] === 1));
-}

@@ -84,8 +84,9 @@ export const serveCommand = defineCommand({
       chat,
       fgrams: fgrams?.set,
       store: fgrams?.rows,
+      directory: config.model === undefined ? run.directory : undefined,
     };
-    output({ url: listening.url, model: id }, `serving ${id} on ${listening.url}/v1\n`);
+    output({ url: listening.url, model: id }, `serving ${id} on ${listening.url}/v1, the inspector on ${listening.url}/\n`);
     progress[Symbol.dispose]();
     const failure = await ended;
     progress.note('no new requests; waiting for those that run');

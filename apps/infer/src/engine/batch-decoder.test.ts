@@ -1,16 +1,17 @@
-import { createModel, type SessionFgrams } from '@sconelm/fgram-model';
+import { createModel } from '@sconelm/fgram-model';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { expect, it } from 'vitest';
-import { batchDecoder } from './batch-decoder.js';
+import { batchDecoder, type SequenceFgrams } from './batch-decoder.js';
 import { Engine } from './engine.js';
 import type { GenerationEvent } from './request.js';
 
 const decoder = { vocabSize: 32, contextLength: 32, layers: 1, width: 16, heads: 2 };
 
 /** Every token but 0 is an f-gram of its own id; what becomes of each row is asked. */
-function fgramsWith(fate: (id: number) => 'row' | 'lost' | 'error'): () => SessionFgrams {
+function fgramsWith(fate: (id: number) => 'row' | 'lost' | 'error'): () => SequenceFgrams {
   return () => ({
-    matcher: { length: 1, push: (token) => (token === 0 ? -1 : token), reset() {} },
+    matcher: { length: 1, push: (token) => (token === 0 ? -1 : token), idOfLength: () => -1, reset() {} },
+    tierOf: () => 'store',
     rows: {
       read(ids, into, { lost }) {
         ids.forEach((id, i) => {

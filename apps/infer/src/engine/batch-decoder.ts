@@ -2,6 +2,7 @@
 import { BatchSession } from '@sconelm/decoder';
 import { type LookedUp, lookUp, type Model, type SessionFgrams } from '@sconelm/fgram-model';
 import type { Device } from '@sconelm/tensor-webgpu';
+import type { LookUp } from './request.js';
 
 /** What a step does for one sequence. */
 export interface SequenceWork {
@@ -10,6 +11,20 @@ export interface SequenceWork {
   readonly tokens: ArrayLike<number>;
   /** Which positions' logits are wanted. */
   readonly wanted: 'none' | 'last' | 'all';
+  /** Tokens of the longest f-gram that is looked up; absent: no limit. */
+  readonly fgramLimit?: number | undefined;
+  /** Told what was looked up. */
+  readonly onLookUp?: ((lookUp: LookUp) => void) | undefined;
+}
+
+/** The f-grams of one sequence. */
+export interface SequenceFgrams extends SessionFgrams {
+  readonly matcher: SessionFgrams['matcher'] & {
+    /** The f-gram of `length` tokens that ends at the last token; −1 where none. */
+    idOfLength(length: number): number;
+  };
+  /** Where a row would be read from now. */
+  tierOf(id: number): string;
 }
 
 /** A model with a number of slots, each for one sequence at a time. A sequence's logits do not depend on its company. */
@@ -33,7 +48,7 @@ const asError = (error: unknown): Error => (error instanceof Error ? error : new
 export function batchDecoder(
   device: Device,
   { config: { decoder }, parameters }: Model,
-  { slots, fgramsOf }: { readonly slots: number; readonly fgramsOf?: (() => SessionFgrams) | undefined },
+  { slots, fgramsOf }: { readonly slots: number; readonly fgramsOf?: (() => SequenceFgrams) | undefined },
 ): BatchDecoder {
   const session = new BatchSession(device, decoder, parameters, { slots });
   const fgrams = Array.from({ length: slots }, () => fgramsOf?.());
@@ -41,8 +56,15 @@ export function batchDecoder(
   const makeshift = new Set<number>();
   const { vocabSize, contextLength, width } = decoder;
 
-  /** The f-grams that end at each of the tokens, −1 where none: the matcher has then seen them. */
-  const idsOf = ({ slot, tokens }: SequenceWork) => Array.from(tokens, (token) => fgrams[slot]?.matcher.push(token) ?? -1);
+  /** The f-grams that end at each of the tokens, of id −1 where none: the matcher has then seen them. */
+  const matchesOf = ({ slot, tokens, fgramLimit = Infinity }: SequenceWork) => {
+    const matcher = fgrams[slot]?.matcher;
+    return Array.from(tokens, (token) => {
+      const id = matcher?.push(token) ?? -1;
+      const length = matcher?.length ?? 1;
+      return matcher === undefined || length <= fgramLimit ? { id, length } : { id: matcher.idOfLength(fgramLimit), length: fgramLimit };
+    });
+  };
   const lookUpOne = ({ slot, tokens }: SequenceWork, ids: readonly number[]) => lookUp(fgrams[slot]?.rows, tokens, ids, width);
 
   /** Reads all rows of a step at once; where that fails, each sequence's by themselves, so that it fails for those whose rows cannot be had. */
@@ -66,12 +88,25 @@ export function batchDecoder(
     vocabSize,
     contextLength,
     async step(work) {
-      const ids = work.map(idsOf);
+      const matches = work.map(matchesOf);
+      const ids = matches.map((own) => own.map(({ id }) => id));
+      // Before they are read: a cache has them afterwards.
+      const tiers = work.map(({ slot, onLookUp }, i) => onLookUp && ids[i].map((id) => (id < 0 ? '' : fgrams[slot]?.tierOf(id))));
+      const started = performance.now();
       const looked = await lookUpAll(work, ids);
-      const able = work.flatMap(({ slot, wanted }, i) => {
+      const ms = performance.now() - started;
+      const able = work.flatMap(({ slot, wanted, onLookUp }, i) => {
         const found = looked[i];
-        if (!(found instanceof Error) && ids[i].some((id, at) => id >= 0 && found.tokens[at] !== -1)) makeshift.add(slot);
-        return found instanceof Error ? [] : [{ ...found, slot, wanted, i }];
+        if (found instanceof Error) return [];
+        const isLost = (at: number) => found.tokens[at] !== -1;
+        if (ids[i].some((id, at) => id >= 0 && isLost(at))) makeshift.add(slot);
+        onLookUp?.({
+          fgrams: matches[i].map((match, at) =>
+            match.id < 0 ? undefined : { ...match, tier: isLost(at) ? 'lost' : (tiers[i]?.[at] ?? '') },
+          ),
+          ms,
+        });
+        return [{ ...found, slot, wanted, i }];
       });
       const results: (Float32Array | Error)[] = looked.map((found) => (found instanceof Error ? found : new Float32Array()));
       try {

@@ -5,7 +5,7 @@ import { TextStream } from '../text/text-stream.js';
 import type { Engine } from './engine.js';
 import type { FinishReason, GenerationEvent, GenerationRequest, RequestTimes, TokenScore } from './request.js';
 
-export interface CompletionRequest extends GenerationRequest {
+export interface CompletionRequest extends Omit<GenerationRequest, 'tellsLookUps'> {
   readonly stopStrings: readonly string[];
 }
 
@@ -37,7 +37,7 @@ async function* withText(
       if (!stops.stopped) continue;
       yield { kind: 'end', text: '', reason: 'stop' };
       return;
-    } else {
+    } else if (event.kind === 'end') {
       const text = stops.push(stream.end()) + stops.end();
       yield { ...event, text, reason: stops.stopped ? 'stop' : event.reason };
     }

@@ -34,6 +34,9 @@ export interface EngineStatus {
   readonly prefixHits: number;
 }
 
+/** With another limit of f-grams a prefix is another one. */
+const prefixOwner = ({ owner = '', fgramLimit = Infinity }: GenerationRequest) => `${fgramLimit} ${owner}`;
+
 export class Engine {
   readonly contextLength: number;
   readonly vocabSize: number;
@@ -161,7 +164,7 @@ export class Engine {
       if (sequence === undefined || !(sequence.isOver || sequence.isLeft)) return;
       this.#running[slot] = undefined;
       this.#positions[slot] = 0;
-      this.#prefixes.keep(slot, sequence.request.owner ?? '', sequence.tokens);
+      this.#prefixes.keep(slot, prefixOwner(sequence.request), sequence.tokens);
     });
   }
 
@@ -170,8 +173,8 @@ export class Engine {
       const free = this.#running.flatMap((sequence, slot) => (sequence === undefined ? [slot] : []));
       const sequence = free.length === 0 ? undefined : this.#waiting.shift();
       if (sequence === undefined) return;
-      const { prompt, owner = '' } = sequence.request;
-      const { slot, shared } = this.#prefixes.take(free, owner, prompt, sequence.reusable);
+      const { prompt } = sequence.request;
+      const { slot, shared } = this.#prefixes.take(free, prefixOwner(sequence.request), prompt, sequence.reusable);
       const kept = this.#decoder.restart(slot, Array.prototype.slice.call(prompt, 0, shared));
       sequence.skip(kept);
       this.#running[slot] = sequence;

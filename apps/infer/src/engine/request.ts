@@ -13,6 +13,10 @@ export interface GenerationRequest {
   readonly alternatives?: number | undefined;
   /** The prompt's tokens get log-probabilities too. */
   readonly scoresPrompt?: boolean;
+  /** Tokens of the longest f-gram that may stand in for a token: 1 leaves all to the decoder. Absent: no limit. */
+  readonly fgramLimit?: number | undefined;
+  /** Events tell what was looked up. */
+  readonly tellsLookUps?: boolean;
   /** Owners take turns. */
   readonly owner?: string;
   readonly signal?: AbortSignal | undefined;
@@ -37,10 +41,29 @@ export interface RequestTimes {
   readonly decode: number;
 }
 
+/** The f-gram whose row stood in for a token. */
+export interface UsedFgram {
+  readonly id: number;
+  /** Tokens. */
+  readonly length: number;
+  /** Where its row was: a name of the store's, or `lost` where it could not be had and the token stood for itself. */
+  readonly tier: string;
+}
+
+/** What a step looked up for the tokens of one sequence. */
+export interface LookUp {
+  /** Per token; undefined where no f-gram ends. */
+  readonly fgrams: readonly (UsedFgram | undefined)[];
+  /** Milliseconds, in which the rows of all sequences came. */
+  readonly ms: number;
+}
+
 export type FinishReason = 'stop' | 'length';
 
 export type GenerationEvent =
   /** One score per token of the prompt; the first has none. */
   | { readonly kind: 'prompt'; readonly scores: readonly (TokenScore | undefined)[] }
+  /** @property from the first token's place in the sequence */
+  | ({ readonly kind: 'look-up'; readonly from: number } & LookUp)
   | { readonly kind: 'token'; readonly token: number; readonly score?: TokenScore }
   | { readonly kind: 'end'; readonly reason: FinishReason; readonly times: RequestTimes };

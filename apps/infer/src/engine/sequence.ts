@@ -2,7 +2,7 @@
 import { largest, logSumExp, Sampler } from '@sconelm/decoder';
 import type { SequenceWork } from './batch-decoder.js';
 import { Channel } from './channel.js';
-import type { FinishReason, GenerationEvent, GenerationRequest, TokenScore } from './request.js';
+import type { FinishReason, GenerationEvent, GenerationRequest, LookUp, TokenScore } from './request.js';
 
 export class Sequence {
   readonly request: GenerationRequest;
@@ -60,11 +60,13 @@ export class Sequence {
   /** What a step is to do. @param mostPrompt at most so many tokens of the prompt */
   work(slot: number, mostPrompt: number): SequenceWork {
     this.#started ||= performance.now();
-    if (this.#pending !== undefined) return { slot, tokens: [this.#pending], wanted: 'last' };
-    const { prompt, scoresPrompt } = this.request;
+    const { prompt, scoresPrompt, fgramLimit, tellsLookUps } = this.request;
+    const from = this.#tokens.length;
+    const onLookUp = tellsLookUps ? (lookUp: LookUp) => this.events.push({ kind: 'look-up', from, ...lookUp }) : undefined;
+    if (this.#pending !== undefined) return { slot, tokens: [this.#pending], wanted: 'last', fgramLimit, onLookUp };
     const end = Math.min(prompt.length, this.#read + mostPrompt);
     const tokens = Array.prototype.slice.call(prompt, this.#read, end) as number[];
-    return { slot, tokens, wanted: scoresPrompt ? 'all' : end === prompt.length ? 'last' : 'none' };
+    return { slot, tokens, wanted: scoresPrompt ? 'all' : end === prompt.length ? 'last' : 'none', fgramLimit, onLookUp };
   }
 
   /** Takes what a step gave for its work. */

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { inspectRoutes } from '../inspect/routes.js';
 import { chatForm, chatPrompt, generationOf } from './chat.js';
 import { encodePrompt, promptsOf, tokenName } from './choices.js';
 import { answer, completionForm } from './completions.js';
@@ -11,6 +12,7 @@ import { createMetrics } from './metrics.js';
 import { openApiDocument, type RouteDescription } from './openapi.js';
 import { pageFile } from './pages.js';
 import { chatSchema, completionSchema, detokenizeSchema, parseParameters, templateSchema, tokenizeSchema } from './parameters.js';
+import { type AppContext, type AppVariables, bodyOf, type Route } from './route.js';
 import { hostCheck, keyOwner, originCheck } from './security.js';
 import type { ServedModel, ServerState } from './served-model.js';
 
@@ -30,17 +32,13 @@ export interface AppOptions {
   readonly onError?: (error: unknown, requestId: string) => void;
 }
 
-type Variables = { requestId: string; owner: string };
-type AppContext = Context<{ Variables: Variables }>;
-type Route = RouteDescription & { readonly handle: (c: AppContext) => Response | Promise<Response> };
-
 /** The routes, and those that are open to all. */
 export function createApp(state: ServerState, options: AppOptions) {
   const { version, allowedHosts = [], keys = [], corsOrigins = [], maxBodyBytes = 2 ** 22, pingMs = 15_000 } = options;
   const { onError = () => {} } = options;
   const metrics = createMetrics(() => state.model);
   const routes = routesOf(state, { version, metrics, pingMs, onError });
-  const app = new Hono<{ Variables: Variables }>();
+  const app = new Hono<{ Variables: AppVariables }>();
   app.use(async (c, next) => {
     const given = c.req.header('x-request-id');
     c.set('requestId', given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID());
@@ -94,19 +92,6 @@ function addressOf(c: Context): string {
     return getConnInfo(c).remote.address ?? '';
   } catch {
     return '';
-  }
-}
-
-/** A JSON body. @throws {HttpError} 415, 400 */
-async function bodyOf(c: AppContext): Promise<unknown> {
-  if (!/^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? '')) {
-    throw new HttpError(415, 'content_type', 'content-type must be application/json');
-  }
-  try {
-    return await c.req.json();
-  } catch (error) {
-    if (error instanceof HttpError) throw error;
-    throw badRequest(null, 'invalid_json', 'the body is no JSON');
   }
 }
 
@@ -257,6 +242,7 @@ function routesOf(
       summary: 'Its files',
       handle: (c) => pageFile(`assets/${c.req.param('file')}`),
     },
+    ...inspectRoutes(state, { metrics, onError }),
     { method: 'get', path: '/openapi.json', summary: 'This document', handle: (c) => c.json(openApiDocument(routes, version)) },
     { method: 'post', path: '/v1/embeddings', summary: 'Not supported', handle: missing('embeddings are not supported') },
     {

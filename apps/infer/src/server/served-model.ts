@@ -1,5 +1,5 @@
 /** A model as the routes see it, and where it is on its way to being served. */
-import type { Tokenizer } from '@sconelm/ngram-miner';
+import type { FgramSet, Tokenizer } from '@sconelm/ngram-miner';
 import type { RowStore } from '@sconelm/offload-store';
 import type { ChatTemplate } from '../chat/chat-template.js';
 import type { TemplateRenderer } from '../chat/template-renderer.js';
@@ -27,8 +27,10 @@ export interface ServedModel {
   /** Absent for a model without a chat template. */
   readonly chat?: ServedChat | undefined;
   /** Absent for a plain decoder. */
-  readonly fgrams?: { readonly size: number; readonly maxLength: number } | undefined;
+  readonly fgrams?: FgramSet | undefined;
   readonly store?: RowStore | undefined;
+  /** Of the run, absolute; absent for a pretrained model. */
+  readonly directory?: string | undefined;
 }
 
 /** Empty while the model loads. */
