@@ -110,7 +110,7 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
     });
     return {
       ...common,
-      fgrams: { set, rows, forSequence: () => ({ matcher: set.matcher(tokenizer.endOfText), rows, tierOf: (id) => rows.tierOf(id) }) },
+      fgrams: { set, rows, forSequence: () => ({ matcher: set.matcher(tokenizer.endOfText), rows }) },
       async [Symbol.asyncDispose]() {
         await rows.close();
         dispose();

@@ -11,8 +11,8 @@ const decoder = { vocabSize: 32, contextLength: 32, layers: 1, width: 16, heads:
 function fgramsWith(fate: (id: number) => 'row' | 'lost' | 'error'): () => SequenceFgrams {
   return () => ({
     matcher: { length: 1, push: (token) => (token === 0 ? -1 : token), idOfLength: () => -1, reset() {} },
-    tierOf: () => 'store',
     rows: {
+      tierOf: () => 'store',
       read(ids, into, { lost }) {
         ids.forEach((id, i) => {
           if (fate(id) === 'error') throw Object.assign(new Error('the store is away'), { code: 'STORE_IO', remedy: 'Wait.' });

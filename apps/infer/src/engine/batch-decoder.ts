@@ -23,8 +23,10 @@ export interface SequenceFgrams extends SessionFgrams {
     /** The f-gram of `length` tokens that ends at the last token; −1 where none. */
     idOfLength(length: number): number;
   };
-  /** Where a row would be read from now. */
-  tierOf(id: number): string;
+  readonly rows: SessionFgrams['rows'] & {
+    /** Where a row would be read from now. */
+    tierOf(id: number): string;
+  };
 }
 
 /** A model with a number of slots, each for one sequence at a time. A sequence's logits do not depend on its company. */
@@ -91,7 +93,7 @@ export function batchDecoder(
       const matches = work.map(matchesOf);
       const ids = matches.map((own) => own.map(({ id }) => id));
       // Before they are read: a cache has them afterwards.
-      const tiers = work.map(({ slot, onLookUp }, i) => onLookUp && ids[i].map((id) => (id < 0 ? '' : fgrams[slot]?.tierOf(id))));
+      const tiers = work.map(({ slot, onLookUp }, i) => onLookUp && ids[i].map((id) => (id < 0 ? '' : fgrams[slot]?.rows.tierOf(id))));
       const started = performance.now();
       const looked = await lookUpAll(work, ids);
       const ms = performance.now() - started;

@@ -63,8 +63,8 @@ describe('a text', () => {
   const rowOf = (id: number) => Float32Array.from({ length: decoder.width }, (_, i) => Math.sin(id * 7 + i));
   const fgramsOf = (): SequenceFgrams => ({
     matcher: set.matcher(),
-    tierOf: (id) => (id === 0 ? 'memory' : 'store'),
     rows: {
+      tierOf: (id) => (id === 0 ? 'memory' : 'store'),
       read(ids, into) {
         ids.forEach((id, i) => {
           into.set(rowOf(id), i * decoder.width);
