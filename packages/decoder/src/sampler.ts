@@ -90,36 +90,56 @@ export function candidatesOf(logits: Float32Array, options: SamplingOptions): Ca
     throw new DecoderError('LOGITS', `the largest logit is ${best === undefined ? 'NaN' : logits[best]}`, 'Check the model’s weights.');
   }
   if (temperature === 0) return { tokens: Uint32Array.of(best), weights: Float64Array.of(1) };
-  const weigh = (token: number) => Math.exp((logits[token] - logits[best]) / temperature);
-  let tokens: Uint32Array = Uint32Array.from(logits.keys());
-  let weights = Float64Array.from(tokens, weigh);
-  const isLeft = (weight: number) => weight > 0 && weight >= minP;
-  const left = weights.reduce((count, weight) => count + (isLeft(weight) ? 1 : 0), 0);
-  const most = Math.min(topK, left);
-  if (most === left && topP === 1) {
-    tokens = tokens.filter((_, i) => isLeft(weights[i]));
-    return { tokens, weights: weights.filter(isLeft) };
+  // Plain loops: the vocabulary is gone through at every token.
+  const all = new Float64Array(logits.length);
+  let left = 0;
+  let mass = 0;
+  for (let token = 0; token < logits.length; token++) {
+    const weight = Math.exp((logits[token] - logits[best]) / temperature);
+    if (!(weight > 0 && weight >= minP)) continue;
+    all[token] = weight;
+    left += 1;
+    mass += weight;
   }
-  const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0);
+  const most = Math.min(topK, left);
+  if (most === left && topP === 1) return everyWeighed(all, left);
   // The mass that top-p is a share of: where top-k cuts it is known once all k are found.
   const isCut = most < left;
-  const total = isCut ? undefined : sum(weights.filter(isLeft));
   let wanted = isCut ? most : Math.min(most, FIRST_CANDIDATES);
   for (;;) {
-    tokens = largest(logits, wanted);
-    weights = Float64Array.from(tokens, weigh);
-    const enough = topP * (total ?? sum(weights));
-    let mass = 0;
+    const tokens = largest(logits, wanted);
+    const weights = new Float64Array(tokens.length);
+    let found = 0;
+    for (let i = 0; i < tokens.length; i++) {
+      weights[i] = all[tokens[i]];
+      found += weights[i];
+    }
+    const enough = topP * (isCut ? found : mass);
+    let sum = 0;
     let count = 0;
-    while (count < tokens.length && (mass < enough || topP === 1)) mass += weights[count++];
-    if (mass >= enough || wanted >= most) return { tokens: tokens.subarray(0, count), weights: weights.subarray(0, count) };
+    while (count < tokens.length && (sum < enough || topP === 1)) sum += weights[count++];
+    if (sum >= enough || wanted >= most) return { tokens: tokens.subarray(0, count), weights: weights.subarray(0, count) };
     wanted = Math.min(most, wanted * 8);
   }
 }
 
+/** All tokens that weigh something. @param weights [V] @param count how many they are */
+function everyWeighed(weights: Float64Array, count: number): Candidates {
+  const found = { tokens: new Uint32Array(count), weights: new Float64Array(count) };
+  let at = 0;
+  for (let token = 0; at < count; token++) {
+    if (weights[token] === 0) continue;
+    found.tokens[at] = token;
+    found.weights[at++] = weights[token];
+  }
+  return found;
+}
+
 /** The candidate at `draw` of the whole weight. @param draw in [0, 1) */
 export function pick({ tokens, weights }: Candidates, draw: number): number {
-  let rest = draw * weights.reduce((sum, weight) => sum + weight, 0);
+  let mass = 0;
+  for (let i = 0; i < weights.length; i++) mass += weights[i];
+  let rest = draw * mass;
   for (let i = 0; i < tokens.length - 1; i++) {
     rest -= weights[i];
     if (rest < 0) return tokens[i];
