@@ -44,13 +44,16 @@ function run(command: string, args: readonly string[], cwd: string): string {
   return stdout;
 }
 
-/** The TypeScript blocks of a project's README, and the programs of its examples folder, by file name; those of the root's README are the engine's. */
+/** Pages whose programs need the engine alone. */
+const OF_THE_ENGINE = ['README.md', 'docs/adding-an-op.md'];
+
+/** The TypeScript blocks of a project's README and pages, and the programs of its examples folder, by file name. */
 function programsOf(project: string): Map<string, string> {
   const found = new Map<string, string>();
-  for (const folder of project === 'packages/tensor-webgpu' ? ['', project] : [project]) {
-    const readme = readFileSync(path.join(ROOT, folder, 'README.md'), 'utf8');
-    [...readme.matchAll(/^```ts\n(.*?)^```/gms)].forEach(([, code], i) => {
-      found.set(`${folder === '' ? 'root-' : ''}readme-${i + 1}.ts`, code);
+  for (const page of [`${project}/README.md`, ...(project === 'packages/tensor-webgpu' ? OF_THE_ENGINE : [])]) {
+    const blocks = readFileSync(path.join(ROOT, page), 'utf8').matchAll(/^```ts\n(.*?)^```/gms);
+    [...blocks].forEach(([, code], i) => {
+      found.set(`${page.replace(/\W/g, '-')}-${i + 1}.ts`, code);
     });
   }
   const examples = path.join(ROOT, project, 'examples');
