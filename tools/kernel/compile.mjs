@@ -27,6 +27,13 @@ export const KERNELS = [
     features: 'simd,bulk-memory,threads',
   },
   {
+    source: path.join(ROOT, 'packages/ngram-miner/src/fgrams/kernel/kernel.as'),
+    module: path.join(ROOT, 'packages/ngram-miner/src/fgrams/kernel/kernel-module.ts'),
+    name: 'kernelModule',
+    memory: ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
+    features: 'bulk-memory,threads',
+  },
+  {
     source: path.join(ROOT, 'packages/offload-store/src/codecs/kernel.as'),
     module: path.join(ROOT, 'packages/offload-store/src/codecs/kernel-module.ts'),
     name: 'kernelModule',

@@ -5,6 +5,7 @@ import { publishBytes, publishDirectory, readManifest, sha256, withArtifactError
 import { FgramSet } from './fgrams/fgram-set.js';
 import { corrupt, encodeFgramSet, type FgramManifest, fgramsForm, fileBytes, verifyFile } from './fgrams/format.js';
 import type { RankedFgrams } from './fgrams/ranked.js';
+import { allocateShared } from './fgrams/shared-bytes.js';
 
 /**
  * Publishes a set in place of an older one. Equal sets have equal files.
@@ -34,10 +35,10 @@ export async function openFgrams(directory: string): Promise<FgramSet> {
     try {
       const { size } = await file.stat();
       if (size !== fileBytes(manifest)) throw corrupt(`${size} bytes, expected ${fileBytes(manifest)}`, name);
-      const bytes = new Uint8Array(new SharedArrayBuffer(size));
+      const { bytes, pages } = allocateShared(size);
       await readWhole(file, bytes, name);
       verifyFile(bytes, manifest, name);
-      return new FgramSet(bytes, manifest);
+      return new FgramSet(bytes, manifest, pages);
     } finally {
       await file.close();
     }

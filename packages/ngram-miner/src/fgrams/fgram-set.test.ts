@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openFgrams, publishFgrams } from '../fgrams-files.js';
 import { matchInThreads } from '../match/match-in-threads.js';
 import { encodeFgramSet, FgramSet, type RankedFgrams } from './index.js';
+import { allocateShared } from './shared-bytes.js';
 
 interface Naive {
   readonly maxLength: number;
@@ -49,6 +50,15 @@ function columnsOf({ fgrams, counts, ...limits }: Naive): RankedFgrams {
 function setOf(naive: Naive): FgramSet {
   const { bytes, manifest } = encodeFgramSet(columnsOf(naive), { minCount: 1 });
   return FgramSet.parse(bytes, { ...manifest, hash: '' });
+}
+
+/** The same in memory that the kernel works on. */
+function kernelSetOf(naive: Naive): FgramSet {
+  const { bytes, manifest } = encodeFgramSet(columnsOf(naive), { minCount: 1 });
+  const shared = allocateShared(bytes.length);
+  expect(shared.pages).toBeDefined();
+  shared.bytes.set(bytes);
+  return new FgramSet(shared.bytes, { ...manifest, hash: '' }, shared.pages);
 }
 
 /** Ids of the f-grams of 2, 3, ..., K tokens that end at i; −1 where none. */
@@ -117,6 +127,30 @@ describe('the f-gram set', () => {
           expect(expected[i].map((_, n) => matcher.idOfLength(n + 2))).toEqual(expected[i]);
           expect([ids[i], lengths[i]]).toEqual([id, longest[i]]);
         });
+      }),
+    );
+  });
+
+  it('finds by the kernel what it finds one token at a time', () => {
+    const place = fc.record({
+      times: fc.integer({ min: 1, max: 30 }),
+      outside: fc.array(fc.nat(2399), { maxLength: 9 }),
+      cut: fc.nat(2399),
+    });
+    fc.assert(
+      fc.property(cases, place, ({ naive, text }, { times, outside, cut }) => {
+        const long = Array.from({ length: times }, () => text).flat();
+        for (const i of outside) if (i < long.length) long[i] = [naive.vocabSize, 2 ** 32 - 1, 2 ** 32 + 1, -1][i % 4];
+        const boundary = long[cut % Math.max(1, long.length)] ?? 0;
+        const [plain, kernel] = [setOf(naive), kernelSetOf(naive)].map((set) => {
+          const ids = new Int32Array(long.length);
+          const lengths = new Uint8Array(long.length);
+          set.match(long, { ids, lengths, boundary });
+          const rest = new Int32Array(long.length);
+          set.match(long.slice(cut), { ids: rest, boundary, before: long.slice(0, cut) });
+          return { ids, lengths, rest };
+        });
+        expect(kernel).toEqual(plain);
       }),
     );
   });

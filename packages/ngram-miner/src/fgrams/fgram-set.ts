@@ -1,7 +1,9 @@
 /** The f-gram set: f-grams by rank, and the longest one that ends at each token. It lies in memory as in its file. Runs in browsers. (SCONE, Alg. 1 and 3) */
+import { BulkMatcher } from './bulk-matcher.js';
 import { type CountRuns, countAt } from './count-runs.js';
 import { type FgramManifest, sectionsIn, verifyFile } from './format.js';
 import { Matcher } from './matcher.js';
+import type { ScratchPages } from './shared-bytes.js';
 import { SlotTable } from './slot-table.js';
 
 export interface MatchOptions {
@@ -19,16 +21,25 @@ export class FgramSet {
   readonly manifest: FgramManifest;
   /** The file, which may be shared with other threads. */
   readonly bytes: Uint8Array;
+  /** Where the file lies in WebAssembly's memory: the kernel's scratch space there. */
+  readonly pages: ScratchPages | undefined;
+  readonly #words: Int32Array;
   readonly #table: SlotTable;
   readonly #runs: CountRuns;
+  #bulk: BulkMatcher | undefined;
   /** [S] the slot of each f-gram: 4 bytes each, made by one pass over the slots once tokens are asked for. Matching needs none. */
   #slots: Uint32Array | undefined;
 
-  /** @param bytes as in fgrams.bin, already verified, from a multiple of eight on: used where they lie */
-  constructor(bytes: Uint8Array, manifest: FgramManifest) {
+  /**
+   * @param bytes as in fgrams.bin, already verified, from a multiple of eight on: used where they lie
+   * @param pages of the memory that they lie in, where the kernel can work on it
+   */
+  constructor(bytes: Uint8Array, manifest: FgramManifest, pages?: ScratchPages) {
     this.manifest = manifest;
     this.bytes = bytes;
+    this.pages = pages;
     const { words, runs } = sectionsIn(bytes, manifest);
+    this.#words = words;
     this.#table = new SlotTable(words, manifest, manifest.table);
     this.#runs = runs;
   }
@@ -96,7 +107,14 @@ export class FgramSet {
   }
 
   /** The longest f-gram that ends at each token. */
-  match(tokens: ArrayLike<number>, { ids, lengths, boundary, before = [] }: MatchOptions): void {
+  match(tokens: ArrayLike<number>, { ids, lengths, boundary = this.boundary, before = [] }: MatchOptions): void {
+    const bulk = this.#bulkMatcher();
+    if (bulk !== undefined) {
+      bulk.reset();
+      bulk.push(Array.prototype.slice.call(before, 1 - this.maxLength), boundary);
+      bulk.push(tokens, boundary, ids, lengths);
+      return;
+    }
     const matcher = this.matcher(boundary);
     for (let i = 0; i < before.length; i++) matcher.push(before[i]);
     for (let i = 0; i < tokens.length; i++) {
@@ -109,6 +127,16 @@ export class FgramSet {
   /** @param boundary the token that opens a document */
   matcher(boundary: number = this.boundary): Matcher {
     return new Matcher(this.#table, { maxLength: this.maxLength, vocabSize: this.vocabSize, boundary });
+  }
+
+  /** Undefined where the set does not lie in memory that the kernel can work on. */
+  #bulkMatcher(): BulkMatcher | undefined {
+    if (this.pages === undefined) return undefined;
+    const { memory } = this.pages;
+    const { byteOffset, byteLength } = this.#words;
+    const table = { address: byteOffset, bytes: byteLength };
+    this.#bulk ??= new BulkMatcher({ memory, page: this.pages.take(), table, manifest: this.manifest });
+    return this.#bulk;
   }
 
   #slotOf(node: number): number {

@@ -24,8 +24,8 @@ export interface TableSize {
 const TAIL = 128;
 /** Above it, look-ups of what is not there become long; below it, an f-gram takes more than 11 bytes. */
 const LOAD = 0.75;
-/** Typed arrays of Node 20 and of browsers end here. */
-const MAX_BYTES = 2 ** 32;
+/** Typed arrays of Node 20 and of browsers end at 4 GiB, and so does the memory of WebAssembly, which has scratch space too. */
+const MAX_BYTES = 2 ** 32 - 2 ** 25;
 const MAX_VOCABULARY = 2 ** 24;
 
 const bitsOf = (values: number): number => Math.max(1, Math.ceil(Math.log2(values)));
@@ -33,6 +33,11 @@ const bitsOf = (values: number): number => Math.max(1, Math.ceil(Math.log2(value
 /** Words of a slot: two where parent, token and child fit in 64 bits (2^24 nodes with 65,536 tokens), else three. */
 function stepOf({ size, vocabSize }: TableSize): 2 | 3 {
   return 2 * bitsOf(vocabSize + size) + bitsOf(vocabSize) <= 64 ? 2 : 3;
+}
+
+/** Bits of a node in slots of two words; 0 where slots have three. */
+export function nodeBits(of: TableSize): number {
+  return stepOf(of) === 2 ? bitsOf(of.vocabSize + of.size) : 0;
 }
 
 /** Bytes of the table. */
@@ -61,7 +66,7 @@ export class SlotTable {
   constructor(words: Int32Array, of: TableSize, { homes, seed }: TableShape) {
     this.#words = words;
     this.#step = stepOf(of);
-    this.#shift = this.#step === 2 ? bitsOf(of.vocabSize + of.size) : 0;
+    this.#shift = nodeBits(of);
     this.#mask = this.#step === 2 ? 2 ** this.#shift - 1 : -1;
     this.#scale = homes / 2 ** 32;
     this.#seed = seed;

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { MinerError } from '../errors.js';
 import type { FgramSet } from '../fgrams/fgram-set.js';
+import { allocateShared } from '../fgrams/shared-bytes.js';
 import type { MatchWorkerData } from './match-worker.js';
 
 /**
@@ -45,8 +46,9 @@ export async function matchInThreads(
   { threads = availableParallelism(), ids = false, boundary = set.boundary, chunk = CHUNK, signal }: MatchInThreadsOptions = {},
 ): Promise<Matches> {
   signal?.throwIfAborted();
-  const workerData: MatchWorkerData = {
-    bytes: shared(set.bytes),
+  const { bytes, pages } = set.bytes.buffer instanceof SharedArrayBuffer ? set : copyShared(set.bytes);
+  const common = {
+    bytes,
     manifest: set.manifest,
     tokens: shared(tokens),
     ids: ids ? new Int32Array(new SharedArrayBuffer(tokens.length * 4)) : undefined,
@@ -55,10 +57,13 @@ export async function matchInThreads(
     chunk,
     next: new Int32Array(new SharedArrayBuffer(4)),
   };
-  const workers = Array.from(
-    { length: Math.min(threads, Math.ceil(tokens.length / chunk)) },
-    () => new Worker(WORKER, { workerData, execArgv: [] }),
+  const scratch = Array.from({ length: Math.min(threads, Math.ceil(tokens.length / chunk)) }, () =>
+    pages === undefined ? undefined : { memory: pages.memory, page: pages.take() },
   );
+  const workers = scratch.map((own) => {
+    const workerData: MatchWorkerData = { ...common, scratch: own };
+    return new Worker(WORKER, { workerData, execArgv: [] });
+  });
   const stop = () => workers.map((worker) => worker.terminate());
   signal?.addEventListener('abort', stop);
   try {
@@ -69,10 +74,11 @@ export async function matchInThreads(
   } finally {
     signal?.removeEventListener('abort', stop);
     await Promise.all(stop());
+    for (const own of scratch) if (own !== undefined) pages?.giveBack(own.page);
   }
   // A thread that is stopped before it began ends well.
   signal?.throwIfAborted();
-  return { lengths: workerData.lengths, ids: workerData.ids };
+  return { lengths: common.lengths, ids: common.ids };
 }
 
 function finished(worker: Worker): Promise<void> {
@@ -84,7 +90,13 @@ function finished(worker: Worker): Promise<void> {
   });
 }
 
-function shared<T extends Uint8Array | Uint16Array | Uint32Array>(array: T): T {
+function copyShared(bytes: Uint8Array): ReturnType<typeof allocateShared> {
+  const copy = allocateShared(bytes.length);
+  copy.bytes.set(bytes);
+  return copy;
+}
+
+function shared<T extends Uint16Array | Uint32Array>(array: T): T {
   if (array.buffer instanceof SharedArrayBuffer) return array;
   const copy = new (array.constructor as new (buffer: SharedArrayBuffer) => T)(new SharedArrayBuffer(array.byteLength));
   copy.set(array);

@@ -2,9 +2,9 @@
 import { ftruncateSync, openSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { MinerError } from '../errors.js';
+import type { WasmMemory } from '../web-assembly.js';
 import { type Chunk, readChunk } from './chunks.js';
 import { createKernel, type KernelSettings } from './kernel/kernel.js';
-import type { WasmMemory } from './kernel/web-assembly.js';
 import type { Layout } from './layout.js';
 
 export interface MiningWorkerData {

@@ -1,7 +1,8 @@
 /** The miner's inner loops behind one interface: WebAssembly, or plain TypeScript with the same results. Both work on memory that all workers share. */
+
+import { type WasmMemory, WebAssembly } from '../../web-assembly.js';
 import { kernelModule } from './kernel-module.js';
 import { createTypescriptKernel } from './typescript-kernel.js';
-import { type WasmMemory, WebAssembly } from './web-assembly.js';
 
 export type KernelName = 'wasm' | 'typescript';
 

@@ -1,6 +1,8 @@
-/** What of WebAssembly the kernel uses: the types of ES and Node do not have it. */
+/** What of WebAssembly the kernels use: the types of ES and Node do not have it. */
 export interface WasmMemory {
   readonly buffer: SharedArrayBuffer;
+  /** @returns how many pages there were before */
+  grow(pages: number): number;
 }
 
 export const { WebAssembly } = globalThis as unknown as {
