@@ -52,6 +52,23 @@ describe('a program', () => {
     expect(await run('count', '--json')).toMatchObject({ code: 0, out: '{"maxLength":4,"name":"x"}\n' });
   });
 
+  it('knows groups of two-word commands: their help lists them, and a wrong word names them', async () => {
+    const put = (name: string) =>
+      defineCommand({ name, summary: `${name}!`, examples: [], config: z.strictObject({}), run: async ({ output }) => output({}, name) });
+    const grouped = async (...args: string[]) => {
+      const [out, err]: [string[], string[]] = [[], []];
+      const io = { out: (text: string) => out.push(text), err: (text: string) => err.push(text) };
+      const code = await runProgram({ ...program, commands: [...program.commands, put('box open'), put('box shut')] }, args, io);
+      return { code, out: out.join(''), err: err.join('') };
+    };
+    expect(await grouped('box', 'shut')).toMatchObject({ code: 0, out: 'box shut' });
+    const { code, out } = await grouped('box', '--help');
+    expect(code).toBe(0);
+    expect(out).toContain('box shut');
+    expect(out).not.toContain('counts');
+    expect(await grouped('box', 'up')).toMatchObject({ code: 2, err: expect.stringContaining('there are box open, box shut') });
+  });
+
   it('takes options from the environment where nothing else says otherwise', async () => {
     process.env.TOOL_MAX_LENGTH = '7';
     process.env.TOOL_FILES = '["a","b"]';

@@ -59,7 +59,7 @@ export interface Program {
   readonly commands: readonly Command[];
 }
 
-function programHelp({ name, summary, commands }: Program): string {
+function programHelp({ name, summary, commands }: Pick<Program, 'name' | 'summary' | 'commands'>): string {
   const width = Math.max(...commands.map((command) => command.name.length));
   return `${name}: ${summary}\n\n${commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`).join('\n')}\n\n${name} COMMAND --help says more.\n`;
 }
@@ -92,6 +92,10 @@ export async function runProgram(program: Program, args: readonly string[], io: 
     const command = named(`${first} ${second}`) ?? named(first);
     if (command === undefined) {
       const group = program.commands.filter((candidate) => candidate.name.startsWith(`${first} `));
+      if (group.length > 0 && second === '--help') {
+        io.out(programHelp({ ...program, commands: group }));
+        return 0;
+      }
       if (group.length > 0) {
         const known = group.map((candidate) => candidate.name).join(', ');
         throw new UsageError(`'${second === undefined ? first : `${first} ${second}`}' is no command; there are ${known}`);
