@@ -116,10 +116,12 @@ export async function runProgram(program: Program, args: readonly string[], io: 
       return 0;
     }
     const abort = new AbortController();
-    process.once('SIGINT', () => {
+    const interrupt = () => {
       io.err('\ninterrupted: saving what is done\n');
       abort.abort(new InterruptedError());
-    });
+    };
+    process.once('SIGINT', interrupt);
+    using _ = { [Symbol.dispose]: () => process.off('SIGINT', interrupt) };
     using progress = new Progress({ write: io.err });
     await command.run({
       config: checkConfig(command.config, values),
