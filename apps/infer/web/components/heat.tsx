@@ -19,7 +19,7 @@ export function LossLegend() {
   return (
     <p class="legend">
       <span>
-        loss 0<span class="ramp" data-from="transparent" data-to="loss" />
+        loss 0<span class="ramp loss" />
         {FULL_LOSS} nats and more
       </span>
     </p>
@@ -31,7 +31,7 @@ export function DifferenceLegend() {
     <p class="legend">
       <span>
         hurt by {FULL_DIFFERENCE} nats
-        <span class="ramp" data-from="hurt" data-to="help" />
+        <span class="ramp" />
         helped by {FULL_DIFFERENCE} nats
       </span>
     </p>

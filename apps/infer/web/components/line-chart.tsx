@@ -1,4 +1,4 @@
-/** Lines on linear axes, as SVG; the values at the pointer, or at the arrow keys' place, stand below it. */
+/** Lines on linear or logarithmic axes, as SVG; the values at the pointer, or at the arrow keys' place, stand below it. */
 import { useState } from 'preact/hooks';
 import { formatCompact } from './format.js';
 
@@ -14,6 +14,8 @@ export interface LineChartProps {
   readonly y: string;
   readonly series: readonly Series[];
   readonly format?: (value: number) => string;
+  /** Both axes are logarithmic. */
+  readonly log?: boolean;
 }
 
 const [WIDTH, HEIGHT] = [480, 260];
@@ -25,16 +27,17 @@ const DASHES = ['', '6 3', '2 2', '9 3 2 3', '1 3', '12 4'];
 const dashOf = (i: number) => DASHES[i % DASHES.length];
 const colourOf = (i: number) => ({ '--line': `var(--line-${i % COLOURS})` });
 
-export function LineChart({ title, x, y, series, format = formatCompact }: LineChartProps) {
+export function LineChart({ title, x, y, series, format = formatCompact, log = false }: LineChartProps) {
   const [at, setAt] = useState<number>();
   const all = series.flatMap(({ points }) => points);
   if (all.length === 0) return <p class="note">{title}: nothing yet.</p>;
-  const toX = scaleOf(
+  const scale = log ? logScale : linearScale;
+  const toX = scale(
     all.map(([value]) => value),
     PLOT.left,
     PLOT.right,
   );
-  const toY = scaleOf(
+  const toY = scale(
     all.map(([, value]) => value),
     PLOT.bottom,
     PLOT.top,
@@ -127,17 +130,31 @@ interface Scale {
   readonly ticks: readonly number[];
 }
 
-/** Ticks are 1, 2 or 5 times a power of ten apart. */
-function scaleOf(values: readonly number[], start: number, end: number): Scale {
-  let low = values.reduce((least, value) => Math.min(least, value), Infinity);
-  let high = values.reduce((most, value) => Math.max(most, value), -Infinity);
+function linearScale(values: readonly number[], start: number, end: number): Scale {
+  let [low, high] = extent(values);
   if (high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high))) [low, high] = [low - 1, high + 1];
-  const rough = (high - low) / 5;
+  return Object.assign((value: number) => start + ((value - low) / (high - low)) * (end - start), { ticks: ticksOf(low, high, 5) });
+}
+
+/** Of values above 0; ticks are powers of ten. */
+function logScale(values: readonly number[], start: number, end: number): Scale {
+  const [least, most] = extent(values);
+  const [low, high] = least === most ? [least / 2, most * 2] : [least, most];
+  const first = Math.ceil(Math.log10(low));
+  const ticks = Array.from({ length: Math.max(0, Math.floor(Math.log10(high)) - first + 1) }, (_, i) => 10 ** (first + i));
+  return Object.assign((value: number) => start + (Math.log(value / low) / Math.log(high / low)) * (end - start), { ticks });
+}
+
+const extent = (values: readonly number[]): [number, number] =>
+  values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
+
+/** 1, 2 or 5 times a power of ten apart, about `count` of them. */
+function ticksOf(low: number, high: number, count: number): number[] {
+  const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.99)!;
   const first = Math.ceil(low / step - 1e-9);
-  const ticks = Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
-  return Object.assign((value: number) => start + ((value - low) / (high - low)) * (end - start), { ticks });
+  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
 function nearest(places: readonly number[], toX: Scale, pixel: number): number {
