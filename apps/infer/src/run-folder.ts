@@ -21,6 +21,7 @@ export const runOptions = {
     .positive()
     .optional()
     .describe('with --model: tokens in the cache (default: the model’s, 2,048 at most if its positions are rotary)'),
+  weights: z.enum(weightFormats).default('f32').describe('matrices on the accelerator: f32, int8 (a scale per output), int4 (per 32 inputs)'),
   store: z.string().optional().describe('URL of its store (default: rows in the run’s folder)'),
   backend: z.array(z.string()).default([]).describe('files of modules that export further store backends'),
   check: z
@@ -50,7 +51,7 @@ export interface Run extends AsyncDisposable {
   readonly directory: string;
   /** What it is called where nobody says otherwise. */
   readonly name: string;
-  readonly model: Model;
+  readonly model: InferenceModel;
   /** A hash of every parameter. */
   readonly fingerprint: string;
   readonly tokenizer: Tokenizer;
@@ -70,7 +71,7 @@ export async function loadStoreBackends({ backend }: Pick<RunOptions, 'backend'>
 /** @throws the typed error of the part that is missing, damaged or of another run */
 export async function openRun(device: Device, options: RunOptions): Promise<Run> {
   const { run, store, check, damagedRows, hotRows, cacheRows } = options;
-  if (options.model !== undefined) return openPretrained(device, options.model, options.contextLength);
+  if (options.model !== undefined) return openPretrained(device, options.model, options);
   await loadStoreBackends(options);
   const directory = path.resolve(run);
   const paths = runPaths(directory);
@@ -80,8 +81,8 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
     throw new InferError('RUN_MIXED', `${paths.tokenizer} is not the tokenizer of this run`, 'Copy the run’s folder again.');
   }
   const tokenizer = Tokenizer.parse(json);
-  const model = await openModel(device, directory);
-  let computer: RowComputer | undefined;
+  const model = await openDecoder(device, directory, options.weights);
+  let computer: (RowComputer & Disposable) | undefined;
   const dispose = () => {
     computer?.[Symbol.dispose]();
     model[Symbol.dispose]();
@@ -89,7 +90,7 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
   try {
     const name = path.basename(directory);
     const stopTokens = [tokenizer.endOfText, ...(manifest.tokens?.end ?? [])];
-    const common = { directory, name, model, tokenizer, tokenizerJson: json, stopTokens, fingerprint: await fingerprint(model.variables) };
+    const common = { directory, name, model, tokenizer, tokenizerJson: json, stopTokens, fingerprint: model.fingerprint };
     if (manifest.fgrams === undefined) return { ...common, [Symbol.asyncDispose]: async () => dispose() };
     const set = await openFgrams(paths.fgrams);
     if (set.hash !== manifest.fgrams) {
@@ -123,24 +124,26 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
 }
 
 /** A decoder without f-grams. @throws {DecoderError | InferError} */
-async function openPretrained(device: Device, name: string, contextLength: number | undefined): Promise<Run> {
+async function openPretrained(device: Device, name: string, { contextLength, weights: format }: RunOptions): Promise<Run> {
   const directory = await modelDirectory(name);
   const { config, tokenizer: json, endTokens } = await openModelFolder(directory);
   if (json === undefined) throw new InferError('RUN_MIXED', `${directory} has no tokenizer.json`, 'Add the tokenizer.json of this model.');
   const tokenizer = Tokenizer.parse(json);
-  const model = allocateModel(device, { decoder: withContext(config, contextLength) });
-  const dispose = async () => model[Symbol.dispose]();
+  const decoder = withContext(config, contextLength);
+  const weights = new Weights(device, decoderShapes(decoder), format);
+  const dispose = async () => weights[Symbol.dispose]();
   try {
-    await loadModelFolder(device, directory, model.dense);
+    const hash = new Fingerprint();
+    await loadModelFolder(device, directory, { get: (parameter) => hash.of(weights.get(parameter), weights.get(parameter)) });
     const stopTokens = [tokenizer.endOfText, ...endTokens];
     const found = {
       directory,
       name: path.basename(name),
-      model,
+      model: { config: { decoder }, parameters: weights.parameters, [Symbol.dispose]: () => weights[Symbol.dispose]() },
       tokenizer,
       tokenizerJson: json,
       stopTokens,
-      fingerprint: await fingerprint(model.variables),
+      fingerprint: hash.value,
     };
     return { ...found, [Symbol.asyncDispose]: dispose };
   } catch (error) {

@@ -1,11 +1,12 @@
 /** Variables to and from safetensors files, written aside and renamed; the host holds a tensor or a few at a time. */
 import { crc32 } from 'node:zlib';
-import { publishFile, sha256 } from '@sconelm/artifact';
+import { publishFile } from '@sconelm/artifact';
 import type { Shape, Variable } from '@sconelm/tensor-webgpu';
 import { DecoderError } from './errors.js';
 import { findAll } from './load-safetensors.js';
 import { encodeElements, encodeHeader, type NamedTensor, type StoredDType } from './safetensors.js';
 import { SafetensorsFile } from './safetensors-file.js';
+import type { ParameterSink } from './weights.js';
 
 interface CheckpointOptions {
   readonly dtype?: StoredDType;
@@ -110,17 +111,7 @@ const sealAt = 8 + '{"__metadata__":{"checksum":"'.length;
 const sealOf = (sum: number) => `crc32:${sum.toString(16).padStart(8, '0')}`;
 
 /** Writes a file's tensors into variables of the same names and shapes. @throws {DecoderError} CHECKPOINT_MISMATCH, the variables untouched; CHECKPOINT_CORRUPT */
-export async function loadCheckpoint(path: string, variables: Iterable<Variable>): Promise<void> {
+export async function loadCheckpoint(path: string, variables: Iterable<ParameterSink>): Promise<void> {
   await using file = await openSealed(path);
   for (const { variable, found } of findAll(file.entries, variables, path)) variable.write(await file.read(found));
-}
-
-/** A hash of every parameter's name and bits: what a store of rows is bound to. */
-export async function fingerprint(variables: Iterable<Variable>): Promise<string> {
-  const hashes: string[] = [];
-  for (const variable of variables) {
-    const { buffer, byteOffset, byteLength } = await variable.read();
-    hashes.push(`${variable.name} ${sha256(new Uint8Array(buffer, byteOffset, byteLength))}`);
-  }
-  return sha256(hashes.join('\n'));
 }

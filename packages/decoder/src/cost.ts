@@ -2,6 +2,7 @@
 import { blockShapes, type ParameterShapes } from './block.js';
 import { completeBlock, type DecoderConfig } from './config.js';
 import { decoderShapes } from './decoder.js';
+import { type WeightFormat, weightBytes } from './weights.js';
 
 export function countParameters(shapes: ParameterShapes): number {
   return Object.values(shapes).reduce((sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1), 0);
@@ -23,7 +24,7 @@ export function inferenceFlopsPerToken(config: DecoderConfig): number {
   return layers * (matrixFlops(blockShapes('h', config)) + 2 * contextLength * heads * headDim) + 2 * vocabSize * width;
 }
 
-/** Parameters and optimiser state are f32. */
+/** Optimiser state, parameters in training, keys and values are f32. */
 const FLOAT_BYTES = 4;
 
 /** Of the keys and values of one sequence that fills the context. */
@@ -39,6 +40,8 @@ export interface CostOptions {
   readonly rows?: { readonly count: number; readonly rowBytes: number };
   /** Of the training, in all. */
   readonly tokens?: number;
+  /** How inference keeps the weights; f32 by default. */
+  readonly weights?: WeightFormat;
 }
 
 export interface Cost {
@@ -59,7 +62,7 @@ export interface Cost {
   readonly storeBytes: number;
 }
 
-export function modelCost({ decoder, fgram, rows, tokens = 0 }: CostOptions): Cost {
+export function modelCost({ decoder, fgram, rows, tokens = 0, weights = 'f32' }: CostOptions): Cost {
   const shapes = decoderShapes(decoder);
   const parameters = countParameters(shapes);
   const tables = countParameters(Object.fromEntries(Object.entries(shapes).filter(([name]) => isTable(name) || name === 'head.weight')));
@@ -73,7 +76,7 @@ export function modelCost({ decoder, fgram, rows, tokens = 0 }: CostOptions): Co
     inferenceFlopsPerToken: inference,
     trainingFlopsPerToken: training,
     trainingFlops: training * tokens,
-    inferenceBytes: parameters * FLOAT_BYTES + cacheBytes(decoder),
+    inferenceBytes: weightBytes(shapes, weights) + cacheBytes(decoder),
     trainingBytes: 4 * (parameters + fgramParameters) * FLOAT_BYTES,
     storeBytes: (rows?.count ?? 0) * (rows?.rowBytes ?? 0),
   };

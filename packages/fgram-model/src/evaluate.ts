@@ -5,7 +5,7 @@ import { batchForest } from './forest.js';
 import type { FgramMatcher } from './inference.js';
 import { lookUp, type RowSource } from './look-up.js';
 import { batchInputs, embed, type ForestTensors, fgramRows } from './model.js';
-import type { Model } from './scone-model.js';
+import type { InferenceModel } from './scone-model.js';
 
 /** A piece of text that is fed to the model alone; the losses of its first positions may be left uncounted, because they had little before them. */
 export interface EvaluationWindow {
@@ -81,7 +81,7 @@ export function stridedWindows(count: number, { T, stride, start = 0 }: { T: num
 /** Loss over windows of `tokens`. @throws the signal's reason when aborted; whatever the store throws */
 export async function evaluate(
   device: Device,
-  model: Model,
+  model: InferenceModel,
   tokens: ArrayLike<number>,
   {
     matcher,
@@ -152,7 +152,7 @@ async function floats(result: Result): Promise<Float32Array> {
 }
 
 /** Matched positions take rows of the store. */
-function lookUpLosses(device: Device, { config: { decoder }, parameters }: Model, store: RowSource | undefined): Losses {
+function lookUpLosses(device: Device, { config: { decoder }, parameters }: InferenceModel, store: RowSource | undefined): Losses {
   const { contextLength: T, width } = decoder;
   type Inputs = { baseTokens: Tensor; rows: Tensor; targets: Tensor };
   const program: Program<Inputs, { losses: Tensor }> = device.compile(({ baseTokens, rows, targets }: Inputs) => ({
@@ -174,7 +174,7 @@ function lookUpLosses(device: Device, { config: { decoder }, parameters }: Model
 }
 
 /** Matched positions are computed by the f-gram model. */
-function jointLosses(device: Device, { config: { decoder, fgram }, parameters }: Model): Losses {
+function jointLosses(device: Device, { config: { decoder, fgram }, parameters }: InferenceModel): Losses {
   if (fgram === undefined) throw new Error('unreachable: a plain decoder has no f-gram model to evaluate with');
   const T = decoder.contextLength;
   type Inputs = ForestTensors & { baseTokens: Tensor; nodeOf: Tensor; targets: Tensor };

@@ -16,4 +16,12 @@ export { type LookedUp, lookUp, type RowSource } from './look-up.js';
 export { batchInputs, embed, type ForestTensors, fgramRows, forestInputs, residualOf } from './model.js';
 export { type FgramSource, type PrecomputeOptions, precompute, RowComputer, type RowSink } from './precompute.js';
 export { RowAdam, type RowAdamOptions } from './row-adam.js';
-export { allocateModel, createModel, type Model, type ModelConfig, modelConfigSchema, modelShapes } from './scone-model.js';
+export {
+  allocateModel,
+  createModel,
+  type InferenceModel,
+  type Model,
+  type ModelConfig,
+  modelConfigSchema,
+  modelShapes,
+} from './scone-model.js';

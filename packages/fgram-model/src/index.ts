@@ -2,6 +2,7 @@ export * from './index.browser.js';
 export {
   checkpointFolder,
   listCheckpoints,
+  openDecoder,
   openModel,
   publishCheckpoint,
   type RunManifest,

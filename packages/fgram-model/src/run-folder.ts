@@ -12,10 +12,11 @@ import {
   withArtifactErrors,
   writeManifest,
 } from '@sconelm/artifact';
-import { loadCheckpoint } from '@sconelm/decoder';
+import { decoderShapes, Fingerprint, loadCheckpoint, type WeightFormat, Weights } from '@sconelm/decoder';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
-import { allocateModel, type Model, modelConfigSchema } from './scone-model.js';
+import { residualShapes } from './config.js';
+import { allocateModel, type InferenceModel, type Model, modelConfigSchema, modelShapes } from './scone-model.js';
 
 const form = {
   kind: 'scone-run',
@@ -95,17 +96,50 @@ export async function publishCheckpoint(
   for (const old of steps.slice(0, -keep.last)) if (old !== keep.best) await removeDirectory(checkpointFolder(directory, old));
 }
 
+/** The newest checkpoint's parameters. @throws {ArtifactError} there is none */
+async function newestParameters(directory: string): Promise<string> {
+  const step = (await listCheckpoints(directory)).at(-1);
+  if (step === undefined) throw new MissingArtifactError(runPaths(directory).checkpoints);
+  return path.join(checkpointFolder(directory, step), 'model.safetensors');
+}
+
 /** The model of a run with the parameters of its newest checkpoint. @throws {ArtifactError | DecoderError} missing, corrupt, or of another model */
 export async function openModel(device: Device, directory: string): Promise<Model> {
   const { model: config } = await readRunManifest(directory);
-  const step = (await listCheckpoints(directory)).at(-1);
-  if (step === undefined) throw new MissingArtifactError(runPaths(directory).checkpoints);
+  const file = await newestParameters(directory);
   const model = allocateModel(device, config);
   try {
-    await loadCheckpoint(path.join(checkpointFolder(directory, step), 'model.safetensors'), model.variables);
+    await loadCheckpoint(file, model.variables);
   } catch (error) {
     model[Symbol.dispose]();
     throw error;
   }
   return model;
+}
+
+/**
+ * The decoder of a run, its weights in a format of inference. The f-gram model's parameters are read for the fingerprint and not kept.
+ * @throws as `openModel`
+ */
+export async function openDecoder(
+  device: Device,
+  directory: string,
+  format: WeightFormat,
+): Promise<InferenceModel & { readonly fingerprint: string }> {
+  const { model: config } = await readRunManifest(directory);
+  const file = await newestParameters(directory);
+  const shapes = decoderShapes(config.decoder);
+  const weights = new Weights(device, shapes, format);
+  try {
+    const hash = new Fingerprint();
+    const all = Object.entries({ ...modelShapes(config), ...(config.fgram === undefined ? {} : residualShapes(config.fgram)) });
+    await loadCheckpoint(
+      file,
+      all.map(([name, { shape }]) => hash.of({ name, shape }, name in shapes ? weights.get(name) : undefined)),
+    );
+    return { config, parameters: weights.parameters, fingerprint: hash.value, [Symbol.dispose]: () => weights[Symbol.dispose]() };
+  } catch (error) {
+    weights[Symbol.dispose]();
+    throw error;
+  }
 }

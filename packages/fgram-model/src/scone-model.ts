@@ -25,15 +25,20 @@ export const modelConfigSchema = z
 
 export type ModelConfig = z.infer<typeof modelConfigSchema>;
 
-export interface Model extends Disposable {
+/** A model as it is used: its parameters by name. */
+export interface InferenceModel extends Disposable {
   readonly config: ModelConfig;
+  readonly parameters: Parameters;
+}
+
+/** A model as it is trained. */
+export interface Model extends InferenceModel {
   /** Every variable, in the order of a checkpoint: `dense`, then the residual rows. */
   readonly variables: readonly Variable[];
   /** What every step changes: the decoder's and the f-gram model's parameters. */
   readonly dense: VariableSet;
   /** R [residualRows, d], of which a step changes the rows that it touches; absent in a model without. */
   readonly residual?: Variable;
-  readonly parameters: Parameters;
 }
 
 /** Shapes of the parameters that every step changes, in the order of a checkpoint: the decoder's, then the f-gram model's. */

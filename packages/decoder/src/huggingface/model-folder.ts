@@ -4,11 +4,12 @@
  */
 import path from 'node:path';
 import { MissingArtifactError } from '@sconelm/artifact';
-import type { Device, Shape, VariableSet } from '@sconelm/tensor-webgpu';
+import type { Device, Shape } from '@sconelm/tensor-webgpu';
 import type { DecoderConfig } from '../config.js';
 import { DecoderError } from '../errors.js';
 import { isStoredDType, type TensorEntry } from '../safetensors.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
+import type { ParameterSink } from '../weights.js';
 import { brief, type ConfigJson, type Json, readConfigJson } from './config-json.js';
 import { openWeights, readJson, readText } from './files.js';
 import { type PlannedParameter, placePart, planTensors } from './plan.js';
@@ -55,11 +56,11 @@ export async function openModelFolder(directory: string): Promise<ModelFolder> {
 }
 
 /**
- * Writes a folder's weights into variables of a decoder of its configuration; others in the set are left alone. The host holds one parameter at
- * a time.
+ * Writes a folder's weights into the parameters of a decoder of its configuration, in the order of `decoderShapes`; others in a set are left
+ * alone. The host holds one parameter at a time.
  * @throws as `openModelFolder`
  */
-export async function loadModelFolder(device: Device, directory: string, variables: VariableSet): Promise<void> {
+export async function loadModelFolder(device: Device, directory: string, variables: ParameterSinks): Promise<void> {
   const { layout, config } = await configIn(directory);
   const plan = planTensors(config, layout);
   await using weights = await Weights.open(directory);
@@ -69,6 +70,11 @@ export async function loadModelFolder(device: Device, directory: string, variabl
     // What was written waits in the device's staging memory until then.
     await device.finish();
   }
+}
+
+/** A decoder's parameters by name: a set of variables, or weights of another form. */
+export interface ParameterSinks {
+  get(name: string): Pick<ParameterSink, 'write'>;
 }
 
 async function configIn(directory: string): Promise<ConfigJson & { readonly json: Json }> {
