@@ -1,6 +1,6 @@
 /** scone-infer serve as a process, asked by the clients people have. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { evaluate, openModel, runPaths } from '@sconelm/fgram-model';
@@ -214,4 +214,29 @@ it('generate: files and stop strings, and what each token was made from', async 
   const stopped = JSON.parse((await command('infer', [...args, '--stop', stop])).out);
   expect(stopped).toMatchObject({ finish: 'stop' });
   expect(text.startsWith(stopped.text)).toBe(true);
+});
+
+it('generate and eval with quantised weights', async () => {
+  await writeFile(path.join(folder, 'text.txt'), TEXT.repeat(3));
+  const perplexity = async (weights: string) =>
+    JSON.parse((await command('infer', ['eval', '--run', run, '--text', 'text.txt', '--weights', weights, '--json'])).out).perplexity;
+  const [f32, int8, int4] = [await perplexity('f32'), await perplexity('int8'), await perplexity('int4')];
+  expect(int8).not.toBe(f32);
+  expect(Math.abs(Math.log(int8 / f32))).toBeLessThan(0.01);
+  expect(Math.abs(Math.log(int4 / f32))).toBeLessThan(0.2);
+  const args = [
+    'generate',
+    '--run',
+    run,
+    '--prompt',
+    'The old man',
+    '--max-tokens',
+    '4',
+    '--weights',
+    'int4',
+    '--damaged-rows',
+    'recompute',
+    '--json',
+  ];
+  expect(JSON.parse((await command('infer', args)).out).generated).toHaveLength(4);
 });

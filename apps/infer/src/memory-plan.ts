@@ -1,10 +1,12 @@
 /** What serving a run takes, said before anything is loaded: weights and caches on the accelerator, rows in memory and off it. */
 import { formatTable } from '@sconelm/cli-kit';
-import { cacheBytes, countParameters } from '@sconelm/decoder';
+import { cacheBytes, decoderShapes, type WeightFormat, weightBytes } from '@sconelm/decoder';
 import { type ModelConfig, modelShapes } from '@sconelm/fgram-model';
 
 export interface PlanInputs {
   readonly config: ModelConfig;
+  readonly weights: WeightFormat;
+  readonly damagedRows: string;
   readonly slots: number;
   readonly hotRows: number;
   readonly cacheRows: number;
@@ -25,21 +27,27 @@ export interface MemoryPlan {
   readonly problems: readonly string[];
 }
 
-export function planMemory({ config, slots, hotRows, cacheRows, store, maxBufferBytes }: PlanInputs): MemoryPlan {
+export function planMemory({ config, weights, damagedRows, slots, hotRows, cacheRows, store, maxBufferBytes }: PlanInputs): MemoryPlan {
   const { contextLength, layers } = config.decoder;
-  const weightBytes = 4 * countParameters(modelShapes(config));
+  // Rows are computed anew by the whole model, in f32.
+  const ofComputer = damagedRows === 'recompute' && config.fgram !== undefined ? weightBytes(modelShapes(config), 'f32') : 0;
+  const ofDecoder = weightBytes(decoderShapes(config.decoder), weights);
+  const ofWeights = ofDecoder + ofComputer;
   const ofSequence = cacheBytes(config.decoder);
   const { rows = 0, rowBytes = 0 } = store ?? {};
   const inMemory = Math.min(rows, hotRows + cacheRows);
   const problems: string[] = [];
-  if (weightBytes > maxBufferBytes)
-    problems.push(`weights of ${weightBytes} bytes are more than a buffer of this adapter holds (${maxBufferBytes}): use a smaller model`);
+  const largest = Math.max(ofDecoder, ofComputer);
+  if (largest > maxBufferBytes)
+    problems.push(
+      `weights of ${largest} bytes are more than a buffer of this adapter holds (${maxBufferBytes}): use --weights int8 or int4, or a smaller model`,
+    );
   if (ofSequence / layers > maxBufferBytes)
     problems.push(
       `a layer's cache of ${ofSequence / layers} bytes is more than a buffer of this adapter holds (${maxBufferBytes}): use a model of shorter context`,
     );
   return {
-    weightBytes,
+    weightBytes: ofWeights,
     cacheBytes: slots * ofSequence,
     cacheBytesPerToken: ofSequence / contextLength,
     hotRowBytes: inMemory * rowBytes,

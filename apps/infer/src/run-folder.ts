@@ -3,8 +3,17 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sha256, withArtifactErrors } from '@sconelm/artifact';
-import { fingerprint, loadModelFolder, modelDirectory, openModelFolder, withContext } from '@sconelm/decoder';
-import { allocateModel, type Model, openModel, RowComputer, readRunManifest, runPaths } from '@sconelm/fgram-model';
+import {
+  decoderShapes,
+  Fingerprint,
+  loadModelFolder,
+  modelDirectory,
+  openModelFolder,
+  Weights,
+  weightFormats,
+  withContext,
+} from '@sconelm/decoder';
+import { type InferenceModel, openDecoder, openModel, RowComputer, readRunManifest, runPaths } from '@sconelm/fgram-model';
 import { type FgramSet, openFgrams, Tokenizer } from '@sconelm/ngram-miner';
 import { loadBackends, type OpenOptions, openStore, type RowStore } from '@sconelm/offload-store';
 import type { Device } from '@sconelm/tensor-webgpu';
@@ -21,7 +30,10 @@ export const runOptions = {
     .positive()
     .optional()
     .describe('with --model: tokens in the cache (default: the model’s, 2,048 at most if its positions are rotary)'),
-  weights: z.enum(weightFormats).default('f32').describe('matrices on the accelerator: f32, int8 (a scale per output), int4 (per 32 inputs)'),
+  weights: z
+    .enum(weightFormats)
+    .default('f32')
+    .describe('matrices on the accelerator: f32, int8 (a scale per output), int4 (per 32 inputs)'),
   store: z.string().optional().describe('URL of its store (default: rows in the run’s folder)'),
   backend: z.array(z.string()).default([]).describe('files of modules that export further store backends'),
   check: z
@@ -51,7 +63,7 @@ export interface Run extends AsyncDisposable {
   readonly directory: string;
   /** What it is called where nobody says otherwise. */
   readonly name: string;
-  readonly model: InferenceModel;
+  readonly model: InferenceModel & { readonly weights: Weights };
   /** A hash of every parameter. */
   readonly fingerprint: string;
   readonly tokenizer: Tokenizer;
@@ -82,7 +94,7 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
   }
   const tokenizer = Tokenizer.parse(json);
   const model = await openDecoder(device, directory, options.weights);
-  let computer: (RowComputer & Disposable) | undefined;
+  let computer: OwnedComputer | undefined;
   const dispose = () => {
     computer?.[Symbol.dispose]();
     model[Symbol.dispose]();
@@ -98,7 +110,7 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
     }
     let damaged: OpenOptions['damaged'] & {} = 'error';
     if (damagedRows === 'recompute') {
-      const ofRun = computerOf(device, model, set);
+      const ofRun = await openComputer(device, directory, set);
       computer = ofRun;
       damaged = (ids, into) => ofRun.compute(ids, into);
     } else damaged = damagedRows;
@@ -134,12 +146,12 @@ async function openPretrained(device: Device, name: string, { contextLength, wei
   const dispose = async () => weights[Symbol.dispose]();
   try {
     const hash = new Fingerprint();
-    await loadModelFolder(device, directory, { get: (parameter) => hash.of(weights.get(parameter), weights.get(parameter)) });
+    await loadModelFolder(device, directory, { get: (parameter) => hash.through(weights.get(parameter)) });
     const stopTokens = [tokenizer.endOfText, ...endTokens];
     const found = {
       directory,
       name: path.basename(name),
-      model: { config: { decoder }, parameters: weights.parameters, [Symbol.dispose]: () => weights[Symbol.dispose]() },
+      model: { config: { decoder }, weights, parameters: weights.parameters, [Symbol.dispose]: () => weights[Symbol.dispose]() },
       tokenizer,
       tokenizerJson: json,
       stopTokens,
@@ -152,8 +164,20 @@ async function openPretrained(device: Device, name: string, { contextLength, wei
   }
 }
 
-/** Computes rows anew as precompute did: the f-gram model is part of the run. */
-function computerOf(device: Device, { config: { fgram }, parameters }: Model, set: FgramSet): RowComputer {
-  if (fgram === undefined) throw new Error('unreachable: a run with f-grams has an f-gram model');
-  return new RowComputer(device, set, parameters, fgram);
+/** Computes rows anew as precompute did. */
+type OwnedComputer = Pick<RowComputer, 'compute'> & Disposable;
+
+/** By the whole model of the run in f32: the f-gram model reads the token table, and rows must be those of the store to the last bit. */
+async function openComputer(device: Device, directory: string, set: FgramSet): Promise<OwnedComputer> {
+  const model = await openModel(device, directory);
+  const { config, parameters } = model;
+  if (config.fgram === undefined) throw new Error('unreachable: a run with f-grams has an f-gram model');
+  const computer = new RowComputer(device, set, parameters, config.fgram);
+  return {
+    compute: (ids, into) => computer.compute(ids, into),
+    [Symbol.dispose]() {
+      computer[Symbol.dispose]();
+      model[Symbol.dispose]();
+    },
+  };
 }

@@ -1,21 +1,21 @@
 /** Variables to and from safetensors files, written aside and renamed; the host holds a tensor or a few at a time. */
 import { crc32 } from 'node:zlib';
 import { publishFile } from '@sconelm/artifact';
-import type { Shape, Variable } from '@sconelm/tensor-webgpu';
+import type { Shape } from '@sconelm/tensor-webgpu';
 import { DecoderError } from './errors.js';
 import { findAll } from './load-safetensors.js';
 import { encodeElements, encodeHeader, type NamedTensor, type StoredDType } from './safetensors.js';
 import { SafetensorsFile } from './safetensors-file.js';
-import type { ParameterSink } from './weights.js';
+import type { ParameterSink, ParameterSource } from './weights.js';
 
 interface CheckpointOptions {
   readonly dtype?: StoredDType;
 }
 
-/** Reads every variable from the device and publishes them as one file, rounded to `dtype`. @throws {ArtifactError} */
+/** Reads every variable, or other source of values, from the device and publishes them as one file, rounded to `dtype`. @throws {ArtifactError} */
 export async function saveCheckpoint(
   path: string,
-  variables: Iterable<Variable>,
+  variables: Iterable<ParameterSource>,
   metadata: Readonly<Record<string, string>> = {},
   options: CheckpointOptions = {},
 ): Promise<void> {

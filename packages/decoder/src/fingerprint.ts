@@ -11,11 +11,12 @@ export class Fingerprint {
     this.#hashes.push(`${name} ${sha256(new Uint8Array(buffer, byteOffset, byteLength))}`);
   }
 
-  /** A sink whose values are taken as they pass on to `into`, if anywhere. */
-  of({ name, shape }: Omit<ParameterSink, 'write'>, into?: ParameterSink): ParameterSink {
+  /** A sink whose values are taken before they pass on. */
+  through(sink: ParameterSink): ParameterSink {
+    const { name, shape } = sink;
     const write = (data: Float32Array<ArrayBuffer>) => {
       this.add(name, data);
-      into?.write(data);
+      sink.write(data);
     };
     return { name, shape, write };
   }

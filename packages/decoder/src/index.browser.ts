@@ -22,4 +22,4 @@ export {
   type TokenCounts,
 } from './sampler.js';
 export { DecodeSession } from './session.js';
-export { type ParameterSink, type WeightFormat, Weights, weightBytes, weightFormats } from './weights.js';
+export { type ParameterSink, type ParameterSource, type WeightFormat, Weights, weightBytes, weightFormats } from './weights.js';

@@ -1,5 +1,14 @@
 /** Parameters on a device as inference keeps them: matrices in f32, or quantised as they are written; the rest in f32. */
-import { type Device, dequantize, quantize, quantizedShapes, type Shape, type Tensor, type VariableSet } from '@sconelm/tensor-webgpu';
+import {
+  type Device,
+  dequantize,
+  quantize,
+  quantizedShapes,
+  type Shape,
+  type Tensor,
+  type TypedArray,
+  type VariableSet,
+} from '@sconelm/tensor-webgpu';
 import type { ParameterShapes, Parameters } from './block.js';
 
 /** f32, or matrices of int8 (a scale per output) or int4 (a scale per 32 inputs of an output). */
@@ -12,6 +21,13 @@ export interface ParameterSink {
   readonly shape: Shape;
   /** @param data as many as the shape has */
   write(data: Float32Array<ArrayBuffer>): void;
+}
+
+/** What gives the values of a parameter: a variable, or what is stored in another form. */
+export interface ParameterSource {
+  readonly name: string;
+  readonly shape: Shape;
+  read(): Promise<TypedArray>;
 }
 
 /** How a parameter lies in memory. */
@@ -41,11 +57,13 @@ export function weightBytes(shapes: ParameterShapes, format: WeightFormat): numb
 
 /** The parameters of `shapes`, in their order; they have no values until they are written. */
 export class Weights implements Disposable {
+  readonly #device: Device;
   readonly #shapes: ParameterShapes;
   readonly #format: WeightFormat;
   readonly #set: VariableSet;
 
   constructor(device: Device, shapes: ParameterShapes, format: WeightFormat = 'f32') {
+    this.#device = device;
     this.#shapes = shapes;
     this.#format = format;
     const specs = Object.entries(shapes).flatMap(([name, { shape }]) => {
@@ -70,7 +88,8 @@ export class Weights implements Disposable {
     return stored.transposed ? matrix.transpose() : matrix;
   };
 
-  get(name: string): ParameterSink {
+  /** Reading a quantised matrix gives it decoded. */
+  get(name: string): ParameterSink & ParameterSource {
     const stored = this.#storedAs(name);
     if (stored.format === 'f32') return this.#set.get(name);
     const write = (data: Float32Array<ArrayBuffer>) => {
@@ -78,10 +97,11 @@ export class Weights implements Disposable {
       this.#set.get(`${name} words`).write(words);
       this.#set.get(`${name} scales`).write(scales);
     };
-    return { name, shape: this.#shapes[name].shape, write };
+    const read = async () => (await this.#device.run([this.parameters(name)]))[0];
+    return { name, shape: this.#shapes[name].shape, write, read };
   }
 
-  *[Symbol.iterator](): Iterator<ParameterSink> {
+  *[Symbol.iterator](): Iterator<ParameterSink & ParameterSource> {
     for (const name of Object.keys(this.#shapes)) yield this.get(name);
   }
 

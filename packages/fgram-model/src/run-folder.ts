@@ -125,7 +125,7 @@ export async function openDecoder(
   device: Device,
   directory: string,
   format: WeightFormat,
-): Promise<InferenceModel & { readonly fingerprint: string }> {
+): Promise<InferenceModel & { readonly weights: Weights; readonly fingerprint: string }> {
   const { model: config } = await readRunManifest(directory);
   const file = await newestParameters(directory);
   const shapes = decoderShapes(config.decoder);
@@ -135,9 +135,9 @@ export async function openDecoder(
     const all = Object.entries({ ...modelShapes(config), ...(config.fgram === undefined ? {} : residualShapes(config.fgram)) });
     await loadCheckpoint(
       file,
-      all.map(([name, { shape }]) => hash.of({ name, shape }, name in shapes ? weights.get(name) : undefined)),
+      all.map(([name, { shape }]) => hash.through(name in shapes ? weights.get(name) : { name, shape, write: () => {} })),
     );
-    return { config, parameters: weights.parameters, fingerprint: hash.value, [Symbol.dispose]: () => weights[Symbol.dispose]() };
+    return { config, weights, parameters: weights.parameters, fingerprint: hash.value, [Symbol.dispose]: () => weights[Symbol.dispose]() };
   } catch (error) {
     weights[Symbol.dispose]();
     throw error;

@@ -12,7 +12,7 @@ import {
   writeManifest,
 } from '@sconelm/artifact';
 import { defineCommand, formatTable } from '@sconelm/cli-kit';
-import { decoderShapes, saveCheckpoint } from '@sconelm/decoder';
+import { saveCheckpoint } from '@sconelm/decoder';
 import { runPaths } from '@sconelm/fgram-model';
 import { copyStore, type RowDtype, rowBytesOf, rowDtypes } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
@@ -55,16 +55,22 @@ export const publishCommand = defineCommand({
     await expectReplaceable(directory);
     using device = await openDevice();
     const source = (await isRun(config.model)) ? { run: config.model, model: undefined } : { run: '', model: config.model };
-    await using run = await openRun(device, { ...config, ...source, check: undefined, damagedRows: 'error', hotRows: 0, cacheRows: 0 });
+    await using run = await openRun(device, {
+      ...config,
+      ...source,
+      weights: 'f32',
+      check: undefined,
+      damagedRows: 'error',
+      hotRows: 0,
+      cacheRows: 0,
+    });
     const { model, tokenizerJson, fgrams, name, fingerprint, stopTokens } = run;
     const { decoder } = model.config;
     let manifest: PublishedManifest | undefined;
     await publishDirectory(directory, async (aside) => {
       await withArtifactErrors(PAGE, () => cp(PAGE, aside, { recursive: true }));
-      const isOfDecoder = new Set(Object.keys(decoderShapes(decoder)));
-      const weights = model.variables.filter((variable) => isOfDecoder.has(variable.name));
       const dtype = config.weights === 'f32' ? 'F32' : 'F16';
-      await saveCheckpoint(path.join(aside, PUBLISHED.weights), weights, {}, { dtype });
+      await saveCheckpoint(path.join(aside, PUBLISHED.weights), model.weights, {}, { dtype });
       await publishBytes(path.join(aside, PUBLISHED.tokenizer), tokenizerJson);
       const published = fgrams === undefined ? undefined : await copyFgrams(run, aside);
       const files = await describeFiles(aside);

@@ -1,6 +1,6 @@
 /** Several sequences on one model: what the engine needs of it, and the form that runs on a device, with f-grams. */
 import { BatchSession } from '@sconelm/decoder';
-import { type LookedUp, lookUp, type Model, type SessionFgrams } from '@sconelm/fgram-model';
+import { type InferenceModel, type LookedUp, lookUp, type SessionFgrams } from '@sconelm/fgram-model';
 import type { Device } from '@sconelm/tensor-webgpu';
 import type { LookUp } from './request.js';
 
@@ -49,7 +49,7 @@ const asError = (error: unknown): Error => (error instanceof Error ? error : new
 /** @param fgramsOf a matcher of its own for every sequence, and the store that all share; absent for a plain decoder */
 export function batchDecoder(
   device: Device,
-  { config: { decoder }, parameters }: Model,
+  { config: { decoder }, parameters }: InferenceModel,
   { slots, fgramsOf }: { readonly slots: number; readonly fgramsOf?: (() => SequenceFgrams) | undefined },
 ): BatchDecoder {
   const session = new BatchSession(device, decoder, parameters, { slots });

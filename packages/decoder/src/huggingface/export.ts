@@ -2,9 +2,9 @@
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { publishDirectory, withArtifactErrors } from '@sconelm/artifact';
-import type { TypedArray } from '@sconelm/tensor-webgpu';
 import type { DecoderConfig } from '../config.js';
 import { encodeElements, encodeHeader, type StoredDType } from '../safetensors.js';
+import type { ParameterSource } from '../weights.js';
 import { writeConfigJson } from './config-json.js';
 import { type Part, type PlannedParameter, planTensors, takePart } from './plan.js';
 
@@ -21,8 +21,8 @@ export interface ExportOptions {
 }
 
 /** Where parameters come from: a set of variables is one. */
-export interface ParameterSource {
-  get(name: string): { read(): Promise<TypedArray> };
+export interface ParameterSources {
+  get(name: string): Pick<ParameterSource, 'read'>;
 }
 
 const TORCH_NAMES: Readonly<Record<StoredDType, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
@@ -37,7 +37,7 @@ type Tensor = { readonly parameter: PlannedParameter; readonly part: Part; reado
 export async function exportModelFolder(
   directory: string,
   config: DecoderConfig,
-  parameters: ParameterSource,
+  parameters: ParameterSources,
   { dtype = 'F32', maxShardBytes = 5e9, beginToken, endTokens = [], tokenizer, writeMore }: ExportOptions = {},
 ): Promise<void> {
   const { layout, json } = writeConfigJson(config);
@@ -94,7 +94,7 @@ function indexOf(shards: readonly Shard[]): unknown {
   };
 }
 
-async function writeShard(file: FileHandle, tensors: readonly Tensor[], parameters: ParameterSource, dtype: StoredDType): Promise<void> {
+async function writeShard(file: FileHandle, tensors: readonly Tensor[], parameters: ParameterSources, dtype: StoredDType): Promise<void> {
   // Other tools want to be told that tensors are laid out as PyTorch's.
   await file.writeFile(
     encodeHeader(
