@@ -52,7 +52,7 @@ export async function createTinyRun(device: Device, directory: string, form: Par
   await publishFgrams(paths.fgrams, rankedFgrams(tokens, tokenizer.vocabSize, tokenizer.endOfText, 3), { minCount: 3 });
   const set = await openFgrams(paths.fgrams);
   const decoder = { vocabSize: tokenizer.vocabSize, contextLength: 64, layers: 2, width: 32, heads: 2, ...form };
-  const fgram = { maxLength: 3, layers: 1, width: 32, heads: 2, unit: 0.03, finalNorm: false };
+  const fgram = { maxLength: 3, layers: 1, width: decoder.width, heads: 2, unit: 0.03, finalNorm: false };
   using model = createModel(device, { decoder, fgram }, { seed: 1 });
   // A fresh f-gram model's rows are the tokens' embeddings: here they differ.
   for (const variable of model.variables) {
@@ -63,7 +63,7 @@ export async function createTinyRun(device: Device, directory: string, form: Par
   await writeRunManifest(directory, { model: { decoder, fgram }, tokenizer: sha256(json), fgrams: set.hash, training: {} });
   await publishCheckpoint(directory, 1, (aside) => saveCheckpoint(path.join(aside, 'model.safetensors'), model.variables), { last: 1 });
   const binding = { fgrams: set.hash, model: await fingerprint(model.variables) };
-  await using writer = await createStore(`file:${paths.rows}`, { rows: set.size, width: 32, dtype: 'f32', binding });
+  await using writer = await createStore(`file:${paths.rows}`, { rows: set.size, width: decoder.width, dtype: 'f32', binding });
   await precompute(device, set, model.parameters, fgram, writer);
   await writer.publish();
 }
