@@ -31,25 +31,15 @@ export interface Slices {
   readonly ids?: ArrayLike<number>;
 }
 
-/** @param maxLength K, at least every length */
-export function buildForest({ tokens, starts, lengths, ids }: Slices, maxLength: number, bucket = NODE_BUCKET): Forest {
-  const children: Map<number, number>[] = [new Map()];
-  const count = starts.length;
-  const leaves = new Int32Array(count);
-  for (let i = 0; i < count; i++) {
-    let node = 0;
-    for (let t = starts[i]; t < starts[i] + lengths[i]; t++) {
-      let child = children[node].get(tokens[t]);
-      if (child === undefined) {
-        child = children.length;
-        children.push(new Map());
-        children[node].set(tokens[t], child);
-      }
-      node = child;
-    }
-    leaves[i] = node;
-  }
-  const nodes = children.length - 1;
+/**
+ * In lexicographic order a sequence shares with the one before it all that it shares with any earlier one, so nodes are made by one walk.
+ * @param maxLength K, at least every length
+ */
+export function buildForest(slices: Slices, maxLength: number, bucket = NODE_BUCKET): Forest {
+  const { tokens, starts, lengths, ids } = slices;
+  const order = Uint32Array.from({ length: starts.length }, (_, i) => i).sort((a, b) => compare(slices, a, b));
+  const shared = order.map((own, i) => (i === 0 ? 0 : sharedPrefix(slices, order[i - 1], own)));
+  const nodes = order.reduce((sum, own, i) => sum + lengths[own] - shared[i], 0);
   const padded = Math.max(1, Math.ceil(nodes / bucket)) * bucket;
   const result = {
     nodes,
@@ -58,30 +48,44 @@ export function buildForest({ tokens, starts, lengths, ids }: Slices, maxLength:
     ancestors: new Int32Array(padded * maxLength).fill(-1),
     ends: Int32Array.from({ length: padded }, (_, i) => i + 1),
     ids: new Int32Array(padded).fill(-1),
-    last: new Int32Array(count),
+    last: new Int32Array(starts.length),
   };
-  for (let i = nodes; i < padded; i++) result.ancestors[i * maxLength] = i;
-  const numbers = new Int32Array(children.length);
+  /** The nodes of the sequence before, from the root on; those that the next one does not share have no more descendants. */
+  const path = new Int32Array(maxLength);
+  let depth = 0;
   let next = 0;
-  const number = (node: number, depth: number, parent: number): void => {
-    const ordered = [...children[node]].sort(([a], [b]) => a - b);
-    for (const [token, child] of ordered) {
-      const own = next++;
-      numbers[child] = own;
-      result.tokens[own] = token;
-      result.depths[own] = depth;
-      result.ancestors[own * maxLength] = own;
-      if (parent >= 0) for (let k = 0; k < depth; k++) result.ancestors[own * maxLength + 1 + k] = result.ancestors[parent * maxLength + k];
-      number(child, depth + 1, own);
-      result.ends[own] = next;
-    }
+  const leave = (down: number): void => {
+    while (depth > down) result.ends[path[--depth]] = next;
   };
-  number(0, 0, -1);
-  for (let i = 0; i < count; i++) {
-    result.last[i] = numbers[leaves[i]];
-    if (ids !== undefined) result.ids[result.last[i]] = ids[i];
+  for (const [i, own] of order.entries()) {
+    leave(shared[i]);
+    for (; depth < lengths[own]; depth++) {
+      path[depth] = next;
+      result.tokens[next] = tokens[starts[own] + depth];
+      result.depths[next] = depth;
+      for (let k = 0; k <= depth; k++) result.ancestors[next * maxLength + k] = path[depth - k];
+      next++;
+    }
+    result.last[own] = path[depth - 1];
+    if (ids !== undefined) result.ids[result.last[own]] = ids[own];
   }
+  leave(0);
+  for (let i = nodes; i < padded; i++) result.ancestors[i * maxLength] = i;
   return result;
+}
+
+/** A sequence comes after its prefixes. */
+function compare({ tokens, starts, lengths }: Slices, a: number, b: number): number {
+  const length = Math.min(lengths[a], lengths[b]);
+  for (let i = 0; i < length; i++)
+    if (tokens[starts[a] + i] !== tokens[starts[b] + i]) return tokens[starts[a] + i] - tokens[starts[b] + i];
+  return lengths[a] - lengths[b];
+}
+
+function sharedPrefix({ tokens, starts, lengths }: Slices, a: number, b: number): number {
+  let i = 0;
+  while (i < lengths[a] && i < lengths[b] && tokens[starts[a] + i] === tokens[starts[b] + i]) i++;
+  return i;
 }
 
 export interface BatchForest extends Forest {

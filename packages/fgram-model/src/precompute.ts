@@ -21,22 +21,24 @@ export interface RowSink {
 }
 
 export interface PrecomputeOptions {
+  /** F-grams at a time; by default so many that their forest just fits the device's sizes. */
   readonly chunk?: number;
+  /** Only these ids: other processes may compute the others. */
+  readonly range?: { readonly from: number; readonly to: number };
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-function compareTokens(a: Uint32Array, b: Uint32Array): number {
-  for (let i = 0; i < Math.min(a.length, b.length); i++) if (a[i] !== b[i]) return a[i] - b[i];
-  return a.length - b.length;
-}
+/** Forests are padded to few sizes, because each is a program of its own. */
+const NODE_BUCKET = 1024;
+/** Of a set that is whole only the first f-gram of a chunk adds prefixes that are no rows of it, K − 1 at most. */
+const CHUNK = 4 * NODE_BUCKET - 8;
 
 /** Computes rows of an f-gram set, any of them; owns a program. */
 export class RowComputer implements Disposable {
   readonly #set: FgramSource;
   readonly #config: FgramModelConfig;
   readonly #program: Program<{ [K in keyof ForestTensors]: Tensor }, { rows: Tensor }>;
-  #turn: Promise<void> = Promise.resolve();
 
   constructor(device: Device, set: FgramSource, parameters: Parameters, config: FgramModelConfig) {
     this.#set = set;
@@ -48,26 +50,23 @@ export class RowComputer implements Disposable {
   }
 
   /**
-   * Calls take turns, because a program's results last until its next run.
+   * Calls may overlap: the device works on one while the host makes the forest of the next.
    * @param ids [n]; best in the f-grams' lexicographic order, so that neighbours share prefixes @param into [n, width], filled
    */
-  compute(ids: Uint32Array, into: Float32Array): Promise<void> {
-    const turn = this.#turn.then(() => this.#compute(ids, into));
-    this.#turn = turn.catch(() => {}); // its caller gets the error; the next in line starts all the same
-    return turn;
-  }
-
-  async #compute(ids: Uint32Array, into: Float32Array): Promise<void> {
+  async compute(ids: Uint32Array, into: Float32Array): Promise<void> {
     const { width, maxLength } = this.#config;
-    const fgrams = Array.from(ids, (id) => this.#set.tokensOf(id));
-    const lengths = fgrams.map((tokens) => tokens.length);
-    const starts = [0];
-    for (const length of lengths.slice(0, -1)) starts.push(starts[starts.length - 1] + length);
-    const forest = buildForest({ tokens: fgrams.flatMap((tokens) => [...tokens]), starts, lengths, ids }, maxLength, 1024);
-    const rows = (await this.#program.run(forestInputs(forest, this.#config)).rows.data()) as Float32Array;
-    fgrams.forEach((_, i) => {
-      into.set(rows.subarray(forest.last[i] * width, (forest.last[i] + 1) * width), i * width);
+    const tokens = new Uint32Array(ids.length * maxLength);
+    const lengths = new Uint8Array(ids.length);
+    const starts = Uint32Array.from(ids, (_, i) => i * maxLength);
+    ids.forEach((id, i) => {
+      const own = this.#set.tokensOf(id);
+      tokens.set(own, starts[i]);
+      lengths[i] = own.length;
     });
+    const forest = buildForest({ tokens, starts, lengths, ids }, maxLength, NODE_BUCKET);
+    // A result is copied as it is when it is asked for, and nothing comes between the two.
+    const rows = (await this.#program.run(forestInputs(forest, this.#config)).rows.data()) as Float32Array;
+    for (let i = 0; i < ids.length; i++) into.set(rows.subarray(forest.last[i] * width, (forest.last[i] + 1) * width), i * width);
   }
 
   [Symbol.dispose](): void {
@@ -75,26 +74,61 @@ export class RowComputer implements Disposable {
   }
 }
 
-/** Writes the rows that the sink has not yet; memory is bounded by `chunk` f-grams. @throws the signal's reason when aborted */
+/** Writes the rows that the sink has not yet; memory is bounded by `chunk` f-grams and 20 bytes for each of the set. @throws the signal's reason when aborted */
 export async function precompute(
   device: Device,
   set: FgramSource,
   parameters: Parameters,
   config: FgramModelConfig,
   sink: RowSink,
-  { chunk = 4096, signal, onProgress }: PrecomputeOptions = {},
+  { chunk = CHUNK, range = { from: 0, to: set.size }, signal, onProgress }: PrecomputeOptions = {},
 ): Promise<void> {
-  const all = Array.from({ length: set.size }, (_, id) => ({ id, tokens: set.tokensOf(id) }));
-  const missing = all.filter(({ id }) => sink.has?.(id) !== true).sort((a, b) => compareTokens(a.tokens, b.tokens));
-  let done = set.size - missing.length;
+  const missing = lexicographic(set, config.maxLength, range, sink);
+  const total = range.to - range.from;
+  let done = total - missing.length;
   using computer = new RowComputer(device, set, parameters, config);
-  for (let from = 0; from < missing.length; from += chunk) {
-    signal?.throwIfAborted();
-    const ids = Uint32Array.from(missing.slice(from, from + chunk), ({ id }) => id);
+  const compute = async (ids: Uint32Array) => {
     const rows = new Float32Array(ids.length * config.width);
     await computer.compute(ids, rows);
-    await sink.write(ids, rows);
-    done += ids.length;
-    onProgress?.(done, set.size);
+    return { ids, rows };
+  };
+  // Two at a time: the device works on one while the host makes the next one's forest.
+  const ahead: ReturnType<typeof compute>[] = [];
+  try {
+    for (let from = 0; from < missing.length || ahead.length > 0; from += chunk) {
+      signal?.throwIfAborted();
+      if (from < missing.length) ahead.push(compute(missing.subarray(from, from + chunk)));
+      if (ahead.length < 2 && from + chunk < missing.length) continue;
+      const { ids, rows } = await ahead[0];
+      ahead.shift();
+      await sink.write(ids, rows);
+      done += ids.length;
+      onProgress?.(done, total);
+    }
+  } finally {
+    await Promise.allSettled(ahead); // whatever ended the work is what its caller gets
   }
+}
+
+/** Ids of a range that the sink does not have, in the order of their f-grams: by counting, from the last token to the first. */
+function lexicographic(set: FgramSource, maxLength: number, { from, to }: { from: number; to: number }, sink: RowSink): Uint32Array {
+  let ids = Uint32Array.from({ length: to - from }, (_, i) => from + i).filter((id) => sink.has?.(id) !== true);
+  /** Per place and id the token and one more; 0 beyond the end, which comes first. */
+  const digits = Array.from({ length: maxLength }, () => new Uint32Array(to - from));
+  let largest = 0;
+  for (const id of ids) {
+    for (const [place, token] of set.tokensOf(id).entries()) {
+      digits[place][id - from] = token + 1;
+      largest = Math.max(largest, token + 1);
+    }
+  }
+  for (const digit of digits.reverse()) {
+    const places = new Uint32Array(largest + 2);
+    for (const id of ids) places[digit[id - from] + 1]++;
+    for (let i = 0; i <= largest; i++) places[i + 1] += places[i];
+    const sorted = new Uint32Array(ids.length);
+    for (const id of ids) sorted[places[digit[id - from]]++] = id;
+    ids = sorted;
+  }
+  return ids;
 }

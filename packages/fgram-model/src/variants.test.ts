@@ -162,6 +162,26 @@ describe.each(variants)('rows by %s', (_, config) => {
         for (const [i, id] of ids.entries()) table.set(rows.subarray(i * D, (i + 1) * D), id * D);
       },
     });
+    // By parts and a few at a time, what is there left out: the same bits.
+    const parts = new Float32Array(S * D).fill(NaN);
+    const has = new Set([3, S - 1]);
+    for (const id of has) parts.set(table.subarray(id * D, (id + 1) * D), id * D);
+    const sink = {
+      has: (id: number) => has.has(id),
+      write: async (ids: Uint32Array, rows: Float32Array) => {
+        for (const [i, id] of ids.entries()) {
+          expect(has.has(id)).toBe(false);
+          has.add(id);
+          parts.set(rows.subarray(i * D, (i + 1) * D), id * D);
+        }
+      },
+    };
+    for (const range of [
+      { from: 0, to: 40 },
+      { from: 40, to: S },
+    ])
+      await precompute(device, set, model.parameters, config, sink, { range, chunk: 7 });
+    expect(parts).toEqual(table);
     const store = {
       read: (ids: Uint32Array, into: Float32Array) => {
         for (const [i, id] of ids.entries()) into.set(table.subarray(id * D, (id + 1) * D), i * D);

@@ -11,7 +11,7 @@ import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { modelOf } from './model-config.js';
-import { type PrecomputeRunOptions, precomputeRun } from './precompute-run.js';
+import { type PrecomputeRunOptions, precomputePart, precomputeRun } from './precompute-run.js';
 import { preflight } from './preflight.js';
 import { openPretrained } from './pretrained.js';
 import { smoke } from './smoke.js';
@@ -142,6 +142,10 @@ describe('a run', () => {
       precomputeRun(device, { model, store: `file:${path.join(folder, name)}`, rowDtype: 'f32', progress, ...options });
     await using own = await rowsOf({ set }, 'rows');
     await using pack = await rowsOf({ set: extended, base: { set, rows: own } }, 'rows-pack');
+    // Two parts by processes of their own, and what is left by the one that publishes.
+    const parts = { model, set: extended, store: `file:${path.join(folder, 'rows-anew')}`, rowDtype: 'f32' as const, progress };
+    const counts = await Promise.all([1, 3].map((index) => precomputePart(device, parts, { index, parts: 3 })));
+    expect(counts[0]).toBe(Math.floor(extended.size / 3));
     await using anew = await rowsOf({ set: extended }, 'rows-anew');
     const all = async (store: typeof pack) => {
       const rows = new Float32Array(store.rows * 16);
