@@ -10,4 +10,6 @@ export { allFaults, forEveryCall, forEveryCallOfReader } from './nth-call.mjs';
 export { hostilePaths } from './paths.mjs';
 export { forPowerCuts } from './power-cut.mjs';
 export { randomFrom, runSeed, times } from './random.mjs';
+export { forSeeds } from './seeds.mjs';
+export { VirtualTime } from './virtual-time.mjs';
 export { flawOf } from './writer.mjs';

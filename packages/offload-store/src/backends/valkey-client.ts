@@ -2,7 +2,7 @@
 import { StoreError } from '../errors.js';
 import type { ConnectionOptions } from './valkey-connection.js';
 import { Dispatch, type Job, type Waiting } from './valkey-dispatch.js';
-import type { Address, Network } from './valkey-network.js';
+import { type Address, type Network, sleep } from './valkey-network.js';
 import { ValkeyNode } from './valkey-node.js';
 import { type Reply, ReplyError } from './valkey-reply.js';
 import { type Shard, Topology } from './valkey-topology.js';
@@ -26,6 +26,8 @@ export interface Servers {
   readonly spreadsReads: boolean;
 }
 
+const RETRY_MS = 50;
+
 export class ValkeyClient {
   readonly topology: Topology;
   readonly network: Network;
@@ -35,7 +37,8 @@ export class ValkeyClient {
   readonly #nodes = new Map<string, ValkeyNode>();
   readonly #dispatch: Dispatch;
 
-  private constructor(where: string, { seeds, spreadsReads }: Servers, options: ClientOptions) {
+  /** Connects when it is first asked something. @param where for messages */
+  constructor(where: string, { seeds, spreadsReads }: Servers, options: ClientOptions) {
     const { deadlineMs = 10_000, windowBytes = 2 ** 20, timeoutMs = 2000, network, username, password } = options;
     this.#where = where;
     this.network = network;
@@ -44,18 +47,6 @@ export class ValkeyClient {
     const nodeAt = (address: Address) => this.#nodeAt(address);
     this.topology = new Topology(seeds.map(nodeAt), nodeAt);
     this.#dispatch = new Dispatch({ network, topology: this.topology, nodeAt, windowBytes, spreadsReads });
-  }
-
-  /** @param where for messages @throws {StoreError} STORE_IO if no server answers, or refuses the password */
-  static async open(where: string, servers: Servers, options: ClientOptions): Promise<ValkeyClient> {
-    const client = new ValkeyClient(where, servers, options);
-    try {
-      await client.within(() => client.topology.refresh());
-      return client;
-    } catch (error) {
-      client.close();
-      throw error;
-    }
   }
 
   #nodeAt(address: Address): ValkeyNode {
@@ -69,8 +60,8 @@ export class ValkeyClient {
   }
 
   /**
-   * Waits for `work` until the deadline, or until the signal. Then `work` is told that nobody waits, and should end.
-   * @throws {StoreError} STORE_IO, STORE_DISK_FULL; what `work` throws of its own; the signal's reason
+   * Waits for `work` until the deadline, or until the signal. Then `work` is told that nobody waits, and should end. It begins when the servers are known.
+   * @throws {StoreError} STORE_IO if none answers, or one refuses the password; STORE_DISK_FULL; what `work` throws of its own; the signal's reason
    */
   within<T>(work: (waiting: Waiting) => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (signal?.aborted === true) return Promise.reject(signal.reason);
@@ -88,7 +79,8 @@ export class ValkeyClient {
         settle(() => reject(this.errorOf(new Error(`${reason.message} (given up after ${this.#deadlineMs} ms)`, { cause: reason }))));
       });
       signal?.addEventListener('abort', abort, { once: true });
-      work(waiting).then(
+      const working = this.topology.isKnown ? work(waiting) : this.topology.refresh().then(() => work(waiting));
+      working.then(
         (result) => settle(() => resolve(result)),
         (error: unknown) => settle(() => reject(this.errorOf(error))),
       );
@@ -97,7 +89,11 @@ export class ValkeyClient {
 
   /** Does all of a job's commands. `take` is not called any more once this has failed. @throws as `within` does; what `take` found wrong */
   each(job: Job, signal?: AbortSignal): Promise<void> {
-    return this.within((waiting) => this.#dispatch.do(job, waiting), signal);
+    return this.within(async (waiting) => {
+      await this.#dispatch.do(job, waiting);
+      const rest = job.rest?.();
+      if (rest !== undefined) await this.#dispatch.do(rest, waiting);
+    }, signal);
   }
 
   /** One command on a key. @throws as `each` does */
@@ -122,8 +118,18 @@ export class ValkeyClient {
   async settle(): Promise<void> {
     const waitMs = String(Math.floor(this.#connecting.timeoutMs / 2));
     const shards = this.topology.shards.filter(({ replicas }) => replicas.length > 0);
-    const wait = async ({ primary, replicas }: Shard) => (await primary.connect()).command('WAIT', String(replicas.length), waitMs);
-    await Promise.allSettled(shards.map(wait));
+    const wait = async ({ primary, replicas }: Shard, waiting: Waiting): Promise<void> => {
+      while (!waiting.isOver) {
+        try {
+          await (await primary.connect()).command('WAIT', String(replicas.length), waitMs);
+          return;
+        } catch (error) {
+          if (error instanceof ReplyError) return; // it has no replicas any more
+          await sleep(this.network, RETRY_MS);
+        }
+      }
+    };
+    await Promise.allSettled(shards.map((shard) => this.within((waiting) => wait(shard, waiting))));
   }
 
   /** What went wrong, as an error that names the store. */

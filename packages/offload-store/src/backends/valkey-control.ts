@@ -107,12 +107,10 @@ export class WriterLock {
     });
   }
 
+  /** Where it cannot be told to the server, the end of the connection tells it. */
   async release(): Promise<void> {
-    try {
-      await this.run((send) => send('HDEL', keysOf(this.#location).writers, fieldOf(this.#range)));
-    } finally {
-      this.#connection.close();
-    }
+    await this.run((send) => send('HDEL', keysOf(this.#location).writers, fieldOf(this.#range))).catch(() => {});
+    this.#connection.close();
   }
 }
 

@@ -20,8 +20,10 @@ export interface Job {
   encode(index: number, into: CommandBuffer): void;
   /** Gets an answer; bytes are only there during the call. @returns what is wrong with it: another server is asked then, and at last this is thrown */
   take(index: number, reply: Exclude<Reply, ReplyError>): Error | undefined;
-  /** Hears of a command whose keys are on two servers for a while, as their slot moves. It counts as done: its keys are to be asked for one by one. */
+  /** Hears of a command whose keys are on two servers for a while, as their slot moves. It counts as done. */
   split?(index: number): void;
+  /** What is to be done then in the place of commands that were split. */
+  rest?(): Job | undefined;
 }
 
 /** Somebody who waits for work to end. */
@@ -94,10 +96,9 @@ export class Dispatch {
       if (wrongAnswers === MAX_WRONG_ANSWERS) throw left.wrong[0]!.reason;
       waiting.reason = retries[0]!.reason;
       this.retries += retries.length;
-      if (!retries.every(({ redirect }) => redirect?.isAsk === true)) {
-        await sleep(network, PAUSES_MS[Math.min(round, PAUSES_MS.length - 1)]!);
-        if (!waiting.isOver) await topology.refresh().catch(() => {}); // the next round finds out who answers
-      }
+      const isOnTheMove = retries.every(({ redirect }) => redirect?.isAsk === true);
+      if (!isOnTheMove || round > 0) await sleep(network, PAUSES_MS[Math.min(round, PAUSES_MS.length - 1)]!);
+      if (!isOnTheMove && !waiting.isOver) await topology.refresh().catch(() => {}); // the next round finds out who answers
       groups = this.#groupAgain(job, retries);
     }
   }

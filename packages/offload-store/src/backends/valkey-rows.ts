@@ -1,9 +1,8 @@
 /** One generation of a store on its servers: its rows, a key each, and the checksums of its blocks, a key for each 16,384. */
 import { CorruptStoreError, StoreError } from '../errors.js';
 import type { ValkeyClient } from './valkey-client.js';
-import type { CommandBuffer } from './valkey-commands.js';
+import type { Job } from './valkey-dispatch.js';
 import { RowKeys, TRAILER_BYTES } from './valkey-keys.js';
-import type { Reply } from './valkey-reply.js';
 import { slotOf } from './valkey-topology.js';
 
 export interface Generation {
@@ -43,12 +42,15 @@ export class ValkeyRows {
    * @param onMissing hears of each row that no server has, before that fails
    * @throws {StoreError} STORE_CORRUPT if a row is missing or not as it was written; STORE_IO; the signal's reason
    */
-  async read(ids: Uint32Array, into: Uint8Array, options: RowReadOptions): Promise<void> {
-    const apart: number[] = [];
-    await this.#readTogether(this.#groupsOf(ids), ids, into, options, (places) => apart.push(...places));
-    if (apart.length === 0) return;
-    const alone = apart.map((place) => [place]);
-    await this.#readTogether(alone, ids, into, options, () => {});
+  read(ids: Uint32Array, into: Uint8Array, options: RowReadOptions): Promise<void> {
+    const groups = this.#groupsOf(ids);
+    const apart: number[][] = [];
+    const job: Job = {
+      ...this.#jobOf(groups, ids, into, options),
+      split: (i) => apart.push(...groups[i]!.map((place) => [place])),
+      rest: () => (apart.length === 0 ? undefined : this.#jobOf(apart, ids, into, options)),
+    };
+    return this.#client.each(job, options.signal);
   }
 
   /** The places of ids whose rows one command may read, not too many of them. */
@@ -69,29 +71,23 @@ export class ValkeyRows {
     return groups;
   }
 
-  /** @param split gets the places of rows that cannot be read together at present */
-  #readTogether(
-    groups: readonly number[][],
-    ids: Uint32Array,
-    into: Uint8Array,
-    { fromReplicas, signal, onMissing }: RowReadOptions,
-    split: (places: readonly number[]) => void,
-  ): Promise<void> {
+  /** Reads rows, those of a group by one command. */
+  #jobOf(groups: readonly number[][], ids: Uint32Array, into: Uint8Array, { fromReplicas, onMissing }: RowReadOptions): Job {
     const { rowBytes } = this.#form;
     const keys = this.#keys;
-    const perGroup = ids.length / groups.length;
-    const job = {
+    const perGroup = groups.reduce((sum, places) => sum + places.length, 0) / groups.length;
+    return {
       count: groups.length,
       isRead: fromReplicas,
       commandBytes: 32 + Math.ceil(64 * perGroup),
       answerBytes: Math.ceil(rowBytes * perGroup),
-      slotOf: (i: number) => keys.slotOf(ids[groups[i]![0]!]!),
-      encode(i: number, commands: CommandBuffer) {
+      slotOf: (i) => keys.slotOf(ids[groups[i]![0]!]!),
+      encode(i, commands) {
         const places = groups[i]!;
         commands.text(`*${places.length + 1}\r\n$4\r\nMGET\r\n`);
         for (const place of places) keys.write(ids[place]!, commands);
       },
-      take: (i: number, reply: Reply) => {
+      take: (i, reply) => {
         const values = Array.isArray(reply) ? reply : [];
         let wrong: Error | undefined;
         groups[i]!.forEach((place, k) => {
@@ -104,9 +100,7 @@ export class ValkeyRows {
         });
         return wrong;
       },
-      split: (i: number) => split(groups[i]!),
     };
-    return this.#client.each(job, signal);
   }
 
   #wrongRow(id: number, reply: unknown): Error {

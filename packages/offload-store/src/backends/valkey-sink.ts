@@ -34,7 +34,7 @@ export async function openValkeySink(
     await sink.findWritten();
     return sink;
   } catch (error) {
-    await lock.release().catch(() => {}); // the first failure counts
+    await lock.release();
     throw error;
   }
 }
@@ -229,11 +229,8 @@ class ValkeySink implements RowSink {
   }
 
   async close(): Promise<void> {
-    try {
-      await this.#lock.release();
-    } finally {
-      this.#client.close();
-    }
+    await this.#lock.release();
+    this.#client.close();
   }
 }
 

@@ -30,6 +30,11 @@ export class Topology {
     return this.#shards[this.#shardOf[slot]!];
   }
 
+  /** Whether a server has ever told. */
+  get isKnown(): boolean {
+    return this.#shards.length > 0;
+  }
+
   get shards(): readonly Shard[] {
     return this.#shards;
   }

@@ -23,12 +23,12 @@ export function valkeyServersBackend(scheme: string, { tls = false, ...options }
   const connect = (location: ValkeyLocation) => {
     const { VALKEY_USERNAME: username, VALKEY_PASSWORD: password } = process.env;
     const network = tls === false ? sockets() : sockets(tls === true ? {} : tls);
-    return ValkeyClient.open(location.url, location, { network, username, password, ...options });
+    return new ValkeyClient(location.url, location, { network, username, password, ...options });
   };
   /** Closes the client if `work` fails. */
   const withClient = async <T>(text: string, work: (client: ValkeyClient, location: ValkeyLocation) => Promise<T>): Promise<T> => {
     const location = parseLocation(scheme, text);
-    const client = await connect(location);
+    const client = connect(location);
     try {
       return await work(client, location);
     } catch (error) {
