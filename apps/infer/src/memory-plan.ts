@@ -1,13 +1,24 @@
 /** What serving a run takes, said before anything is loaded: weights and caches on the accelerator, rows in memory and off it. */
 import { formatTable } from '@sconelm/cli-kit';
-import { cacheBytes, decoderShapes, type WeightFormat, weightBytes } from '@sconelm/decoder';
+import {
+  blockPositions,
+  cacheBytes,
+  contextBlocks,
+  type DecoderConfig,
+  decoderShapes,
+  type WeightFormat,
+  weightBytes,
+} from '@sconelm/decoder';
 import { type ModelConfig, modelShapes } from '@sconelm/fgram-model';
+import { InferError } from './errors.js';
 
 export interface PlanInputs {
   readonly config: ModelConfig;
   readonly weights: WeightFormat;
   readonly damagedRows: string;
   readonly slots: number;
+  /** What the key-value cache may take; undefined: what all slots take with full contexts. */
+  readonly kvMemoryBytes: number | undefined;
   readonly hotRows: number;
   readonly cacheRows: number;
   /** Absent for a plain decoder. */
@@ -18,8 +29,9 @@ export interface PlanInputs {
 
 export interface MemoryPlan {
   readonly weightBytes: number;
-  /** Of all slots, their contexts full. */
   readonly cacheBytes: number;
+  /** Positions that the cache has, of all sequences. */
+  readonly cachePositions: number;
   readonly cacheBytesPerToken: number;
   readonly hotRowBytes: number;
   readonly coldRowBytes: number;
@@ -27,13 +39,22 @@ export interface MemoryPlan {
   readonly problems: readonly string[];
 }
 
-export function planMemory({ config, weights, damagedRows, slots, hotRows, cacheRows, store, maxBufferBytes }: PlanInputs): MemoryPlan {
-  const { contextLength, layers } = config.decoder;
+/** Blocks of the key-value cache. @param memoryBytes that it may take; undefined: full contexts in all slots @throws {InferError} SERVE_OPTION */
+export function cacheBlocks(decoder: DecoderConfig, slots: number, memoryBytes: number | undefined): number {
+  const full = slots * contextBlocks(decoder);
+  if (memoryBytes === undefined) return full;
+  const ofBlock = cacheBytes(decoder, blockPositions(decoder));
+  if (memoryBytes >= ofBlock) return Math.min(full, Math.floor(memoryBytes / ofBlock));
+  throw new InferError('SERVE_OPTION', `a key-value cache of ${memoryBytes} bytes holds no block of ${ofBlock}`, 'Give --kv-memory more.');
+}
+
+export function planMemory(inputs: PlanInputs): MemoryPlan {
+  const { config, weights, damagedRows, slots, kvMemoryBytes, hotRows, cacheRows, store, maxBufferBytes } = inputs;
   // Rows are computed anew by the whole model, in f32.
   const ofComputer = damagedRows === 'recompute' && config.fgram !== undefined ? weightBytes(modelShapes(config), 'f32') : 0;
   const ofDecoder = weightBytes(decoderShapes(config.decoder), weights);
-  const ofWeights = ofDecoder + ofComputer;
-  const ofSequence = cacheBytes(config.decoder);
+  const cachePositions = cacheBlocks(config.decoder, slots, kvMemoryBytes) * blockPositions(config.decoder);
+  const ofCache = cacheBytes(config.decoder, cachePositions);
   const { rows = 0, rowBytes = 0 } = store ?? {};
   const inMemory = Math.min(rows, hotRows + cacheRows);
   const problems: string[] = [];
@@ -42,14 +63,15 @@ export function planMemory({ config, weights, damagedRows, slots, hotRows, cache
     problems.push(
       `weights of ${largest} bytes are more than a buffer of this adapter holds (${maxBufferBytes}): use --weights int8 or int4, or a smaller model`,
     );
-  if (ofSequence / layers > maxBufferBytes)
+  if (ofCache > maxBufferBytes)
     problems.push(
-      `a layer's cache of ${ofSequence / layers} bytes is more than a buffer of this adapter holds (${maxBufferBytes}): use a model of shorter context`,
+      `a key-value cache of ${ofCache} bytes is more than a buffer of this adapter holds (${maxBufferBytes}): set --kv-memory, or take fewer slots`,
     );
   return {
-    weightBytes: ofWeights,
-    cacheBytes: slots * ofSequence,
-    cacheBytesPerToken: ofSequence / contextLength,
+    weightBytes: ofDecoder + ofComputer,
+    cacheBytes: ofCache,
+    cachePositions,
+    cacheBytesPerToken: cacheBytes(config.decoder, 1),
     hotRowBytes: inMemory * rowBytes,
     coldRowBytes: (rows - inMemory) * rowBytes,
     problems,
@@ -61,7 +83,7 @@ export function formatPlan(plan: MemoryPlan, { config, slots, hotRows, cacheRows
   const { contextLength } = config.decoder;
   const rows = [
     ['weights, on the accelerator', megabytes(plan.weightBytes)],
-    [`key-value caches, ${slots} slots of ${contextLength} tokens`, megabytes(plan.cacheBytes)],
+    [`key-value cache of ${plan.cachePositions.toLocaleString('en')} tokens for ${slots} slots`, megabytes(plan.cacheBytes)],
     ...[0.25, 0.5, 1].map((share) => {
       const tokens = Math.ceil(contextLength * share);
       return [`  one sequence of ${tokens} tokens uses`, megabytes(plan.cacheBytesPerToken * tokens)];

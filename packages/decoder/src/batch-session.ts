@@ -1,6 +1,6 @@
 /**
- * Decoding many sequences side by side, each with a slot of the key-value cache: one program takes one token of each, or a piece of a prompt.
- * Any mixture of companies, pieces and single tokens gives what one pass over each sequence alone would give.
+ * Decoding many sequences side by side, their keys and values in blocks of one cache: one program takes one token of each, or a piece of a prompt.
+ * Any mixture of companies, pieces and single tokens gives what one pass over each sequence alone would give. [Kwon et al., 2023, paged attention]
  */
 import {
   cachedAttention,
@@ -23,6 +23,9 @@ import { rotationInputs } from './rotary.js';
 /** Most positions that are run at once. */
 const MAX_ROWS = 64;
 
+/** Blocks in a table, at most. */
+const MAX_TABLE = 256;
+
 /** A row's bits are the same in every company and every cut. */
 const INVARIANT = { batchInvariant: true };
 
@@ -34,8 +37,10 @@ export interface SessionInput {
 }
 
 export interface BatchInput extends SessionInput {
-  /** Which sequence goes on; each at most once in a step. */
-  readonly slot: number;
+  /** Blocks of the cache in which the sequence's positions are, in order, the new ones' too. Sequences may share those that none of them writes. */
+  readonly blocks: ArrayLike<number>;
+  /** Positions that are there already. */
+  readonly start: number;
   /** Which positions' logits are wanted. */
   readonly wanted: 'none' | 'last' | 'all';
 }
@@ -49,22 +54,29 @@ interface Piece {
   readonly start: number;
 }
 
+/** Positions in a block of the cache: few, unless a sequence's table of blocks would become long. */
+export function blockPositions({ contextLength }: DecoderConfig): number {
+  return Math.max(16, 2 ** Math.ceil(Math.log2(contextLength / MAX_TABLE)));
+}
+
+/** Blocks that a whole context takes. */
+export function contextBlocks(config: DecoderConfig): number {
+  return Math.ceil(config.contextLength / blockPositions(config));
+}
+
 const powerBelow = (count: number) => 2 ** Math.floor(Math.log2(count));
 
 export class BatchSession implements Disposable {
   readonly config: DecoderConfig;
-  /** Positions in each slot. */
-  readonly #lengths: Int32Array;
   readonly #caches: VariableSet;
   readonly #program: Program<Inputs, { logits: Tensor }>;
 
-  /** @param slots sequences that may be there at once, S; the cache takes `cacheBytes(config)` for each */
-  constructor(device: Device, config: DecoderConfig, parameters: Parameters, { slots }: { readonly slots: number }) {
+  /** @param blocks of the cache, of `blockPositions(config)` each; `contextBlocks(config)` hold one sequence whatever its length */
+  constructor(device: Device, config: DecoderConfig, parameters: Parameters, { blocks }: { readonly blocks: number }) {
     this.config = config;
-    this.#lengths = new Int32Array(slots);
-    const { contextLength, heads, layers } = config;
+    const { heads, layers } = config;
     const { keyValueHeads, headDim } = completeBlock(config);
-    const shape = [slots, contextLength, 2 * keyValueHeads * headDim];
+    const shape = [blocks, blockPositions(config), 2 * keyValueHeads * headDim];
     const names = Array.from({ length: layers }, (_, i) => `h.${i}`);
     const caches = device.variables(Object.fromEntries(names.map((name) => [name, { shape }])), 'key-value cache');
     for (const cache of caches) cache.write(new Float32Array(cache.tensor.size));
@@ -87,28 +99,13 @@ export class BatchSession implements Disposable {
     }, INVARIANT);
   }
 
-  /** Sequences that may be there at once. */
-  get slots(): number {
-    return this.#lengths.length;
-  }
-
-  /** Positions of a slot's sequence. */
-  lengthOf(slot: number): number {
-    return this.#lengths[slot];
-  }
-
-  /** Forgets all of a slot's sequence but its first positions. @param length no more than there are */
-  truncate(slot: number, length: number): void {
-    this.#lengths[slot] = Math.min(length, this.#lengths[slot]);
-  }
-
   /**
    * Appends to sequences.
    * @returns the logits wanted of each input, [n, V]
    * @throws {DecoderError} CONTEXT_FULL, before anything is appended
    */
   async step(inputs: readonly BatchInput[]): Promise<Float32Array[]> {
-    for (const { slot, tokens } of inputs) this.#expectRoom(this.#lengths[slot], tokens.length);
+    for (const input of inputs) this.#expectRoom(input);
     const { vocabSize } = this.config;
     const logits = inputs.map(({ tokens, wanted }) => new Float32Array((wanted === 'all' ? tokens.length : 1) * vocabSize));
     const done = inputs.map(() => 0);
@@ -140,24 +137,25 @@ export class BatchSession implements Disposable {
     const N = pieces.length * size;
     const tokens = new Int32Array(N);
     const rows = new Float32Array(N * width);
-    const places = new Int32Array(2 * pieces.length);
-    const starts = pieces.map(({ index }) => this.#lengths[inputs[index].slot]);
+    const columns = 1 + contextBlocks(this.config);
+    const places = new Int32Array(columns * pieces.length);
+    const starts = pieces.map(({ index, start }) => inputs[index].start + start);
     pieces.forEach(({ index, start }, i) => {
       const input = inputs[index];
       tokens.set(input.tokens.subarray(start, start + size), i * size);
       if (input.rows !== undefined) rows.set(input.rows.subarray(start * width, (start + size) * width), i * size * width);
-      places.set([input.slot, starts[i]], 2 * i);
+      places[i * columns] = starts[i];
+      places.set(input.blocks, i * columns + 1);
     });
     const all = pieces.some(({ index }) => inputs[index].wanted === 'all');
     const wanted = all ? Int32Array.from({ length: N }, (_, i) => i) : Int32Array.from(pieces, (_, i) => (i + 1) * size - 1);
     const result: { readonly logits: Result } = this.#program.run({
       tokens: hostTensor(tokens),
       rows: hostTensor(rows, [N, width]),
-      places: hostTensor(places, [pieces.length, 2]),
+      places: hostTensor(places, [pieces.length, columns]),
       wanted: hostTensor(wanted),
       ...this.#positions(starts, size),
     });
-    for (const { index } of pieces) this.#lengths[inputs[index].slot] += size;
     const isLast = ({ index, start }: Piece) => start + size === inputs[index].tokens.length;
     if (!pieces.some((piece) => inputs[piece.index].wanted === 'all' || (inputs[piece.index].wanted === 'last' && isLast(piece)))) return;
     const found = (await result.logits.data()) as Float32Array;
@@ -170,14 +168,16 @@ export class BatchSession implements Disposable {
     });
   }
 
-  #expectRoom(length: number, more: number): void {
+  #expectRoom({ start, tokens, blocks }: BatchInput): void {
     const { contextLength } = this.config;
-    if (length + more <= contextLength) return;
-    throw new DecoderError(
-      'CONTEXT_FULL',
-      `${length} positions and ${more} new ones do not fit a context of ${contextLength}`,
-      'Use a shorter prompt or generate less.',
-    );
+    if (start + tokens.length > contextLength)
+      throw new DecoderError(
+        'CONTEXT_FULL',
+        `${start} positions and ${tokens.length} new ones do not fit a context of ${contextLength}`,
+        'Use a shorter prompt or generate less.',
+      );
+    if (start + tokens.length > blocks.length * blockPositions(this.config))
+      throw new Error(`unreachable: ${blocks.length} blocks for ${start} positions and ${tokens.length} new ones`);
   }
 
   /** Where `count` positions from each of `starts` on are, as the model takes them. */

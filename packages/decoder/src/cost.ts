@@ -27,10 +27,10 @@ export function inferenceFlopsPerToken(config: DecoderConfig): number {
 /** Optimiser state, parameters in training, keys and values are f32. */
 const FLOAT_BYTES = 4;
 
-/** Of the keys and values of one sequence that fills the context. */
-export function cacheBytes(config: DecoderConfig): number {
+/** Of the keys and values of so many positions; of one sequence that fills the context where nothing is said. */
+export function cacheBytes(config: DecoderConfig, positions = config.contextLength): number {
   const { keyValueHeads, headDim } = completeBlock(config);
-  return config.layers * config.contextLength * 2 * keyValueHeads * headDim * FLOAT_BYTES;
+  return config.layers * positions * 2 * keyValueHeads * headDim * FLOAT_BYTES;
 }
 
 export interface CostOptions {

@@ -72,8 +72,14 @@ describe.each(Object.entries(styles))('the decoder in the style of %s', (_, conf
     const lengths = [9, 24, 1, 14];
     const texts = lengths.map((length, k) => Int32Array.from({ length }, (_, i) => (i * i + 3 * i + 5 * k) % config.vocabSize));
     using alone = new DecodeSession(device, config, p);
-    using batch = new BatchSession(device, config, p, { slots: 5 });
-    const slots = [4, 0, 2, 1];
+    // Blocks out of order; one is nobody's.
+    using batch = new BatchSession(device, config, p, { blocks: 9 });
+    const blocks = [
+      [4, 2],
+      [0, 8],
+      [7, 1],
+      [3, 6],
+    ];
     const together: number[][] = texts.map(() => []);
     const done = texts.map(() => 0);
     // Every step takes other pieces of whoever is not yet at its end; the last sequence wants its last positions only.
@@ -81,9 +87,11 @@ describe.each(Object.entries(styles))('the decoder in the style of %s', (_, conf
       const going = texts.flatMap(({ length }, k) => (done[k] < length && (step + k) % 3 !== 0 ? [k] : []));
       const inputs = going.map((k) => {
         const tokens = texts[k].slice(done[k], done[k] + 1 + ((step * 5 + k) % 7));
+        const start = done[k];
         done[k] += tokens.length;
         return {
-          slot: slots[k],
+          blocks: blocks[k],
+          start,
           tokens,
           wanted: k < 3 ? ('all' as const) : done[k] === texts[k].length ? ('last' as const) : ('none' as const),
         };
@@ -98,12 +106,12 @@ describe.each(Object.entries(styles))('the decoder in the style of %s', (_, conf
       const whole = await alone.append({ tokens });
       const expected = k < 3 ? whole : whole.slice(-config.vocabSize);
       expect(Buffer.compare(Buffer.from(Float32Array.from(together[k]).buffer), Buffer.from(expected.buffer)), `sequence ${k}`).toBe(0);
-      expect(batch.lengthOf(slots[k])).toBe(tokens.length);
     }
-    batch.truncate(slots[1], 10);
-    const [again] = await batch.step([{ slot: slots[1], tokens: texts[1].slice(10), wanted: 'all' }]);
-    expect([...again]).toEqual(together[1].slice(10 * config.vocabSize));
-    await expect(batch.step([{ slot: 0, tokens: new Int32Array(config.contextLength), wanted: 'last' }])).rejects.toThrow('do not fit');
+    // Another sequence that begins so goes on from the first block of this one.
+    const [again] = await batch.step([{ blocks: [0, 5], start: 16, tokens: texts[1].slice(16), wanted: 'all' }]);
+    expect([...again]).toEqual(together[1].slice(16 * config.vocabSize));
+    const tooLong = { blocks: [0, 5], start: 1, tokens: new Int32Array(config.contextLength), wanted: 'last' } as const;
+    await expect(batch.step([tooLong])).rejects.toThrow('do not fit');
   });
 
   test('has the gradients of central differences', async () => {

@@ -1,5 +1,5 @@
 /** All of this package that runs in browsers: what is here of files reads bytes that are at hand. */
-export { type BatchInput, BatchSession, type SessionInput } from './batch-session.js';
+export { type BatchInput, BatchSession, blockPositions, contextBlocks, type SessionInput } from './batch-session.js';
 export { blockShapes, linear, norm, normShapes, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
 export { type BlockConfig, type DecoderConfig, decoderConfigSchema, parseDecoderConfig, withContext } from './config.js';
 export { type Cost, type CostOptions, cacheBytes, countParameters, formatCost, inferenceFlopsPerToken, modelCost } from './cost.js';

@@ -6,6 +6,7 @@ import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   BatchSession,
+  contextBlocks,
   type DecoderConfig,
   DecodeSession,
   decoderShapes,
@@ -66,10 +67,11 @@ describe.each(configs)('a model in the style of %s, in %s', (name, format, confi
     using expected = new DecodeSession(device, config, plain.parameters);
     const logits = await session.append({ tokens });
     expect(logits).toEqual(await expected.append({ tokens }));
-    using batch = new BatchSession(device, config, quantised.parameters, { slots: 3 });
+    using batch = new BatchSession(device, config, quantised.parameters, { blocks: 3 * contextBlocks(config) });
+    const blocksOf = (k: number) => Array.from({ length: contextBlocks(config) }, (_, i) => 3 * i + k);
     for (let at = 0; at < tokens.length; at += 4) {
       const piece = tokens.slice(at, at + 4);
-      const all = await batch.step([0, 1, 2].map((slot) => ({ slot, tokens: piece, wanted: 'all' as const })));
+      const all = await batch.step([0, 1, 2].map((k) => ({ blocks: blocksOf(k), start: at, tokens: piece, wanted: 'all' as const })));
       for (const own of all) expect(own).toEqual(logits.slice(at * config.vocabSize, (at + piece.length) * config.vocabSize));
     }
   });

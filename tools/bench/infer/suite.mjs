@@ -23,10 +23,14 @@ const ROUND = 24;
 
 const median = (/** @type {readonly number[]} */ xs) => [...xs].sort((a, b) => a - b)[xs.length >> 1];
 
+/** A context's blocks for each slot. @param {BatchDecoder} decoder @param {number} slot */
+const blocksOf = ({ blocks, slots }, slot) => Array.from({ length: blocks / slots }, (_, i) => (slot * blocks) / slots + i);
+
 /** Milliseconds per step of `batch` sequences, one token each, over tokens that are given. @param {BatchDecoder} decoder @param {number} batch @param {number} seed */
 async function timeSteps(decoder, batch, seed) {
   const streams = Array.from({ length: batch }, (_, slot) => tokenStream(ROUND + 1, seed + slot));
-  const step = (/** @type {number} */ i) => decoder.step(streams.map((tokens, slot) => ({ slot, tokens: [tokens[i]], wanted: 'last' })));
+  const step = (/** @type {number} */ i) =>
+    decoder.step(streams.map((tokens, slot) => ({ slot, blocks: blocksOf(decoder, slot), start: i, tokens: [tokens[i]], wanted: 'last' })));
   await step(0);
   const started = performance.now();
   for (let i = 1; i <= ROUND; i++) {
@@ -34,7 +38,7 @@ async function timeSteps(decoder, batch, seed) {
     if (failed !== undefined) throw failed;
   }
   const ms = (performance.now() - started) / ROUND;
-  for (let slot = 0; slot < batch; slot++) decoder.restart(slot, []);
+  for (let slot = 0; slot < batch; slot++) decoder.begin(slot, []);
   return ms;
 }
 
@@ -42,10 +46,10 @@ async function timeSteps(decoder, batch, seed) {
 async function timePrefill(decoder, seed) {
   const tokens = tokenStream(PREFILL, seed);
   const started = performance.now();
-  const [result] = await decoder.step([{ slot: 0, tokens, wanted: 'last' }]);
+  const [result] = await decoder.step([{ slot: 0, blocks: blocksOf(decoder, 0), start: 0, tokens, wanted: 'last' }]);
   if (result instanceof Error) throw result;
   const ms = performance.now() - started;
-  decoder.restart(0, []);
+  decoder.begin(0, []);
   return ms;
 }
 

@@ -1,7 +1,7 @@
 /** `scone-infer serve`. */
 import path from 'node:path';
 import process from 'node:process';
-import { defineCommand } from '@sconelm/cli-kit';
+import { bytesOf, defineCommand, sizeSchema } from '@sconelm/cli-kit';
 import { modelDirectory, openModelFolder, withContext } from '@sconelm/decoder';
 import { readRunManifest, runPaths } from '@sconelm/fgram-model';
 import { Tokenizer } from '@sconelm/ngram-miner';
@@ -12,7 +12,7 @@ import { readChatTemplate } from '../chat/chat-template.js';
 import { TemplateRenderer } from '../chat/template-renderer.js';
 import { batchDecoder } from '../engine/batch-decoder.js';
 import { Engine } from '../engine/engine.js';
-import { formatPlan, type PlanInputs, planMemory } from '../memory-plan.js';
+import { cacheBlocks, formatPlan, type PlanInputs, planMemory } from '../memory-plan.js';
 import { loadStoreBackends, openRun, type Run, type RunOptions, runOptions } from '../run-folder.js';
 import { createApp } from '../server/app.js';
 import { apiKeys, expectSafeBind } from '../server/keys.js';
@@ -39,12 +39,18 @@ export const serveCommand = defineCommand({
     slots: z.int().min(1).max(256).default(8).describe('sequences that are decoded side by side'),
     maxWaiting: z.int().min(0).max(65_536).default(256).describe('sequences that may wait for a slot'),
     chunk: z.int().min(1).max(4096).default(64).describe('tokens of prompts that a step reads'),
+    kvMemory: sizeSchema
+      .optional()
+      .describe(
+        'what the key-value cache may take, as 512MiB (default: full contexts in all slots); sequences wait and give way where it is short',
+      ),
     dryRun: z.boolean().default(false).describe('only says what it would take: weights, caches, rows in memory and off it'),
     graceSeconds: z.number().nonnegative().default(30).describe('running requests have so long to finish when the server ends'),
   }),
   run: async ({ config, progress, signal, output }) => {
+    const kvMemoryBytes = config.kvMemory === undefined ? undefined : bytesOf(config.kvMemory);
     if (config.dryRun) {
-      const inputs = await planInputs(config);
+      const inputs = { ...(await planInputs(config)), kvMemoryBytes };
       const plan = planMemory(inputs);
       output(plan, formatPlan(plan, inputs));
       return;
@@ -70,7 +76,8 @@ export const serveCommand = defineCommand({
     using device = await openDevice();
     await using run = await openRun(device, config);
     const { model, tokenizer, stopTokens, fingerprint, fgrams } = run;
-    using decoder = batchDecoder(device, model, { slots: config.slots, fgramsOf: fgrams?.forSequence });
+    const blocks = cacheBlocks(model.config.decoder, config.slots, kvMemoryBytes);
+    using decoder = batchDecoder(device, model, { slots: config.slots, blocks, fgramsOf: fgrams?.forSequence });
     const id = config.modelName ?? run.name;
     await using chat = await openChat(run);
     state.model = {
@@ -109,7 +116,7 @@ function isDeviceError(error: unknown): boolean {
 }
 
 /** Reads manifests only. */
-async function planInputs(config: RunOptions & { readonly slots: number }): Promise<PlanInputs> {
+async function planInputs(config: RunOptions & { readonly slots: number }): Promise<Omit<PlanInputs, 'kvMemoryBytes'>> {
   using device = await openDevice();
   const { maxBufferBytes } = device.info;
   if (config.model !== undefined) {

@@ -29,14 +29,14 @@ it('rows that cannot be read fail their own sequence, and it goes on when they a
   using model = createModel(device, { decoder }, { seed: 1 });
   let isAway = true;
   using shared = batchDecoder(device, model, { slots: 2, fgramsOf: fgramsWith((id) => (id === 5 && isAway ? 'error' : 'row')) });
-  const work = (slot: number, ...tokens: number[]) => ({ slot, tokens, wanted: 'last' as const });
+  const work = (slot: number, ...tokens: number[]) => ({ slot, blocks: [slot], start: 0, tokens, wanted: 'last' as const });
   const [failed, fine] = await shared.step([work(0, 1, 5), work(1, 1, 2)]);
   expect(failed).toMatchObject({ code: 'STORE_IO' });
   using alone = batchDecoder(device, model, { slots: 1, fgramsOf: fgramsWith(() => 'row') });
   expect(fine).toEqual((await alone.step([work(0, 1, 2)]))[0]);
   isAway = false;
-  expect(shared.restart(0, [])).toBe(0);
-  expect(alone.restart(0, [])).toBe(0);
+  shared.begin(0, []);
+  alone.begin(0, []);
   expect(await shared.step([work(0, 1, 5)])).toEqual(await alone.step([work(0, 1, 5)]));
 });
 
@@ -44,12 +44,17 @@ it('a sequence in which rows were lost is no prefix for another', async () => {
   using device = await openDevice();
   using model = createModel(device, { decoder }, { seed: 1 });
   using lossy = batchDecoder(device, model, { slots: 2, fgramsOf: fgramsWith((id) => (id === 5 ? 'lost' : 'row')) });
-  await lossy.step([
-    { slot: 0, tokens: [1, 5, 2], wanted: 'none' },
-    { slot: 1, tokens: [1, 2, 3], wanted: 'none' },
-  ]);
-  expect(lossy.restart(0, [1])).toBe(0);
-  expect(lossy.restart(1, [1, 2])).toBe(2);
+  const engine = new Engine(lossy);
+  const read = async (prompt: readonly number[]) => {
+    const events = engine.generate({ prompt, maxTokens: 1, sampling: { temperature: 0 }, stopTokens: new Set<number>() });
+    for await (const _ of events);
+    return engine.status.prefixHits;
+  };
+  const text = Array.from({ length: 17 }, (_, i) => (i === 0 ? 1 : 6 + i));
+  expect(await read([...text.slice(0, 4), 5, ...text.slice(5)])).toBe(0);
+  expect(await read([...text.slice(0, 4), 5, ...text.slice(5)])).toBe(0);
+  expect(await read(text)).toBe(0);
+  expect(await read(text)).toBe(16);
 });
 
 it('a device that is lost under load fails every request cleanly, and is told', async () => {

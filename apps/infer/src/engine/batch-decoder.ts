@@ -1,5 +1,5 @@
 /** Several sequences on one model: what the engine needs of it, and the form that runs on a device, with f-grams. */
-import { BatchSession } from '@sconelm/decoder';
+import { BatchSession, blockPositions, contextBlocks } from '@sconelm/decoder';
 import { type InferenceModel, type LookedUp, lookUp, type SessionFgrams } from '@sconelm/fgram-model';
 import type { Device } from '@sconelm/tensor-webgpu';
 import type { LookUp } from './request.js';
@@ -7,6 +7,10 @@ import type { LookUp } from './request.js';
 /** What a step does for one sequence. */
 export interface SequenceWork {
   readonly slot: number;
+  /** Blocks of the cache in which its positions are, in order, those of the tokens too. */
+  readonly blocks: readonly number[];
+  /** Positions that are there already. */
+  readonly start: number;
   /** Appended to the sequence; at least one. */
   readonly tokens: ArrayLike<number>;
   /** Which positions' logits are wanted. */
@@ -29,33 +33,44 @@ export interface SequenceFgrams extends SessionFgrams {
   };
 }
 
-/** A model with a number of slots, each for one sequence at a time. A sequence's logits do not depend on its company. */
+export interface StepResult {
+  /** Those wanted, [n, V]. */
+  readonly logits: Float32Array;
+  /** A row was lost and left its place to the token: good enough for this sequence, no beginning for others. */
+  readonly isMakeshift: boolean;
+}
+
+/** A model with a number of slots, each for one sequence at a time, and blocks of cache. A sequence's logits do not depend on its company. */
 export interface BatchDecoder extends Disposable {
   readonly slots: number;
+  readonly blocks: number;
+  /** Positions in a block. */
+  readonly blockPositions: number;
   readonly vocabSize: number;
   readonly contextLength: number;
-  /** @returns per work the logits wanted, [n, V], or why this sequence cannot go on */
-  step(work: readonly SequenceWork[]): Promise<(Float32Array | Error)[]>;
-  /**
-   * Starts a new sequence in a slot.
-   * @param prefix of the sequence before it there, with which the new one begins too
-   * @returns how many tokens of it are kept: all, or none where some of it was not computed from its rows
-   */
-  restart(slot: number, prefix: ArrayLike<number>): number;
+  /** @returns per work what came of it, or why this sequence cannot go on */
+  step(work: readonly SequenceWork[]): Promise<(StepResult | Error)[]>;
+  /** Another sequence begins in a slot. @param prefix what blocks hold of it already */
+  begin(slot: number, prefix: ArrayLike<number>): void;
 }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
-/** @param fgramsOf a matcher of its own for every sequence, and the store that all share; absent for a plain decoder */
+export interface BatchDecoderOptions {
+  readonly slots: number;
+  /** Of the cache. Default: as many as all slots take with full contexts. */
+  readonly blocks?: number | undefined;
+  /** A matcher of its own for every sequence, and the store that all share; absent for a plain decoder. */
+  readonly fgramsOf?: (() => SequenceFgrams) | undefined;
+}
+
 export function batchDecoder(
   device: Device,
   { config: { decoder }, parameters }: InferenceModel,
-  { slots, fgramsOf }: { readonly slots: number; readonly fgramsOf?: (() => SequenceFgrams) | undefined },
+  { slots, blocks = slots * contextBlocks(decoder), fgramsOf }: BatchDecoderOptions,
 ): BatchDecoder {
-  const session = new BatchSession(device, decoder, parameters, { slots });
+  const session = new BatchSession(device, decoder, parameters, { blocks });
   const fgrams = Array.from({ length: slots }, () => fgramsOf?.());
-  /** Slots in which a lost row left its place to the token: good enough for that sequence, not for others. */
-  const makeshift = new Set<number>();
   const { vocabSize, contextLength, width } = decoder;
 
   /** The f-grams that end at each of the tokens, of id −1 where none: the matcher has then seen them. */
@@ -87,6 +102,8 @@ export function batchDecoder(
 
   return {
     slots,
+    blocks,
+    blockPositions: blockPositions(decoder),
     vocabSize,
     contextLength,
     async step(work) {
@@ -97,38 +114,34 @@ export function batchDecoder(
       const started = performance.now();
       const looked = await lookUpAll(work, ids);
       const ms = performance.now() - started;
-      const able = work.flatMap(({ slot, wanted, onLookUp }, i) => {
+      const able = work.flatMap(({ blocks, start, wanted, onLookUp }, i) => {
         const found = looked[i];
         if (found instanceof Error) return [];
         const isLost = (at: number) => found.tokens[at] !== -1;
-        if (ids[i].some((id, at) => id >= 0 && isLost(at))) makeshift.add(slot);
+        const isMakeshift = ids[i].some((id, at) => id >= 0 && isLost(at));
         onLookUp?.({
           fgrams: matches[i].map((match, at) =>
             match.id < 0 ? undefined : { ...match, tier: isLost(at) ? 'lost' : (tiers[i]?.[at] ?? '') },
           ),
           ms,
         });
-        return [{ ...found, slot, wanted, i }];
+        return [{ ...found, blocks, start, wanted, isMakeshift, i }];
       });
-      const results: (Float32Array | Error)[] = looked.map((found) => (found instanceof Error ? found : new Float32Array()));
+      const results: (StepResult | Error)[] = looked.map((found) => (found instanceof Error ? found : new Error('unreachable: no result')));
       try {
         const logits = await session.step(able);
-        able.forEach(({ i }, at) => {
-          results[i] = logits[at];
+        able.forEach(({ i, isMakeshift }, at) => {
+          results[i] = { logits: logits[at], isMakeshift };
         });
       } catch (error) {
         for (const { i } of able) results[i] = asError(error);
       }
       return results;
     },
-    restart(slot, prefix) {
-      const kept = makeshift.has(slot) ? 0 : prefix.length;
-      makeshift.delete(slot);
-      session.truncate(slot, kept);
+    begin(slot, prefix) {
       const matcher = fgrams[slot]?.matcher;
       matcher?.reset();
-      for (let i = 0; i < kept; i++) matcher?.push(prefix[i]);
-      return kept;
+      for (let i = 0; i < prefix.length; i++) matcher?.push(prefix[i]);
     },
     [Symbol.dispose]: () => session[Symbol.dispose](),
   };

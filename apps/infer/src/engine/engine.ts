@@ -1,11 +1,12 @@
 /**
- * Continuous batching: requests wait in a fair queue for one of the decoder's slots; every step takes the running ones one token further and
- * reads a piece of the new ones' prompts. Sequences join and leave between any two steps. [after Yu et al., 2022, Orca; Kwon et al., 2023, vLLM]
+ * Continuous batching: requests wait in a fair queue for one of the decoder's slots and for blocks of its cache; every step takes the running ones
+ * one token further and reads a piece of the new ones' prompts. Sequences join and leave between any two steps. Where blocks run out, whoever came
+ * last gives back his and reads his text again later. [after Yu et al., 2022, Orca; Kwon et al., 2023, vLLM]
  */
 import { InferError } from '../errors.js';
 import type { BatchDecoder } from './batch-decoder.js';
+import { BlockPool } from './block-pool.js';
 import { FairQueue } from './fair-queue.js';
-import { PrefixCache } from './prefix-cache.js';
 import type { GenerationEvent, GenerationRequest } from './request.js';
 import { Sequence } from './sequence.js';
 import { turn } from './turn.js';
@@ -27,12 +28,31 @@ export interface EngineStatus {
   readonly steps: number;
   readonly promptTokens: number;
   readonly generatedTokens: number;
-  /** Positions in use of all slots'. */
-  readonly cachePositions: number;
+  /** Of the key-value cache, and how many of them sequences use. */
+  readonly blocks: number;
+  readonly usedBlocks: number;
+  /** How often a sequence gave its blocks back to others before it was done. */
+  readonly preemptions: number;
   /** Tokens of prompts, and how many of them the cache had from sequences before. */
   readonly prefixQueries: number;
   readonly prefixHits: number;
 }
+
+/** A sequence that has a slot. */
+interface Seat {
+  readonly sequence: Sequence;
+  /** Whose came first. */
+  readonly arrival: number;
+  readonly blocks: number[];
+  /** Blocks that others can begin with, and the chain to the end of them. */
+  settled: number;
+  chain: string;
+  /** Rows were lost: good enough for this sequence, not for others to begin with. */
+  isMakeshift: boolean;
+}
+
+/** Whoever waits at the head: he could not yet have his blocks, or gave them back. */
+type Held = Pick<Seat, 'sequence' | 'arrival'>;
 
 /** With another limit of f-grams a prefix is another one. */
 const prefixOwner = ({ owner = '', fgramLimit = Infinity }: GenerationRequest) => `${fgramLimit} ${owner}`;
@@ -44,15 +64,16 @@ export class Engine {
   readonly #chunk: number;
   readonly #onFailure: (error: unknown) => void;
   readonly #waiting: FairQueue<Sequence>;
+  /** Before all who wait, in the order of arrival. */
+  #held: Held[] = [];
   /** By slot. */
-  readonly #running: (Sequence | undefined)[];
-  /** Positions in each slot. */
-  readonly #positions: number[];
-  /** What the sequences before left in the slots. */
-  readonly #prefixes: PrefixCache;
+  readonly #running: (Seat | undefined)[];
+  readonly #pool: BlockPool;
+  #arrivals = 0;
   #loop: Promise<void> | undefined;
   #closed = false;
   #steps = 0;
+  #preemptions = 0;
   #promptTokens = 0;
   #generatedTokens = 0;
   #prefixQueries = 0;
@@ -62,25 +83,26 @@ export class Engine {
     this.#onFailure = onFailure;
     this.#decoder = decoder;
     this.#chunk = chunk;
-    this.contextLength = decoder.contextLength;
+    this.#pool = new BlockPool(decoder.blocks, decoder.blockPositions);
+    this.contextLength = Math.min(decoder.contextLength, decoder.blocks * decoder.blockPositions);
     this.vocabSize = decoder.vocabSize;
     this.#waiting = new FairQueue(maxWaiting);
     this.#running = Array.from({ length: decoder.slots });
-    this.#prefixes = new PrefixCache(decoder.slots);
-    this.#positions = Array.from({ length: decoder.slots }, () => 0);
   }
 
   get status(): EngineStatus {
     return {
-      running: this.#running.filter((sequence) => sequence !== undefined).length,
-      waiting: this.#waiting.size,
+      running: this.#running.filter((seat) => seat !== undefined).length,
+      waiting: this.#waiting.size + this.#held.length,
       slots: this.#running.length,
       steps: this.#steps,
       promptTokens: this.#promptTokens,
       generatedTokens: this.#generatedTokens,
       prefixQueries: this.#prefixQueries,
       prefixHits: this.#prefixHits,
-      cachePositions: this.#positions.reduce((sum, positions) => sum + positions, 0),
+      blocks: this.#pool.size,
+      usedBlocks: this.#pool.size - this.#pool.available,
+      preemptions: this.#preemptions,
     };
   }
 
@@ -123,7 +145,7 @@ export class Engine {
     this.#closed = true;
     const error = new InferError('ENGINE_CLOSED', 'the server is shutting down', 'Send the request again when it is back.');
     for (let sequence = this.#waiting.shift(); sequence !== undefined; sequence = this.#waiting.shift()) sequence.fail(error);
-    for (const sequence of this.#running) sequence?.fail(error);
+    for (const seat of [...this.#held, ...this.#running]) seat?.sequence.fail(error);
     await this.#loop;
   }
 
@@ -151,7 +173,7 @@ export class Engine {
     for (;;) {
       this.#leave();
       this.#join();
-      if (this.#running.every((sequence) => sequence === undefined)) break;
+      if (this.#running.every((seat) => seat === undefined)) break;
       await this.#step();
       // Arrivals and departures get their chance between steps.
       await turn();
@@ -160,53 +182,106 @@ export class Engine {
   }
 
   #leave(): void {
-    this.#running.forEach((sequence, slot) => {
-      if (sequence === undefined || !(sequence.isOver || sequence.isLeft)) return;
-      this.#running[slot] = undefined;
-      this.#positions[slot] = 0;
-      this.#prefixes.keep(slot, prefixOwner(sequence.request), sequence.tokens);
+    this.#held = this.#held.filter(({ sequence }) => !isGone(sequence));
+    this.#running.forEach((seat, slot) => {
+      if (seat !== undefined && isGone(seat.sequence)) this.#vacate(slot, seat);
     });
+  }
+
+  #vacate(slot: number, { blocks }: Seat): void {
+    this.#running[slot] = undefined;
+    this.#pool.release(blocks);
   }
 
   #join(): void {
     for (;;) {
-      const free = this.#running.flatMap((sequence, slot) => (sequence === undefined ? [slot] : []));
-      const sequence = free.length === 0 ? undefined : this.#waiting.shift();
-      if (sequence === undefined) return;
-      const { prompt } = sequence.request;
-      const { slot, shared } = this.#prefixes.take(free, prefixOwner(sequence.request), prompt, sequence.reusable);
-      const kept = this.#decoder.restart(slot, Array.prototype.slice.call(prompt, 0, shared));
-      sequence.skip(kept);
-      this.#running[slot] = sequence;
-      this.#positions[slot] = kept;
-      this.#prefixQueries += prompt.length;
-      this.#prefixHits += kept;
+      const slot = this.#running.indexOf(undefined);
+      const next = slot < 0 ? undefined : this.#next();
+      if (next === undefined) return;
+      const seat = this.#seat(next);
+      if (seat === undefined) {
+        this.#held.unshift(next);
+        return;
+      }
+      this.#running[slot] = seat;
+      const { text, read } = seat.sequence;
+      this.#decoder.begin(slot, text.slice(0, read));
+    }
+  }
+
+  #next(): Held | undefined {
+    const held = this.#held.shift();
+    if (held !== undefined) return held;
+    const sequence = this.#waiting.shift();
+    return sequence && { sequence, arrival: this.#arrivals++ };
+  }
+
+  /** Gives a sequence the blocks that its text takes, with the next token: those that hold its beginning already, then others. */
+  #seat({ sequence, arrival }: Held): Seat | undefined {
+    const { text, reusable, generated } = sequence;
+    const { blocks, chain } = this.#pool.share(prefixOwner(sequence.request), text, reusable);
+    const settled = blocks.length;
+    const wanted = this.#pool.blocksOf(text.length);
+    if (wanted - settled > this.#pool.available) {
+      this.#pool.release(blocks);
+      return undefined;
+    }
+    while (blocks.length < wanted) blocks.push(this.#pool.take() ?? unreachable());
+    sequence.begin(settled * this.#pool.positions);
+    if (generated === 0) {
+      this.#prefixQueries += text.length;
+      this.#prefixHits += sequence.read;
+    }
+    return { sequence, arrival, blocks, settled, chain, isMakeshift: false };
+  }
+
+  /** Sees to blocks for every token that is to be read; whoever came last gives back his where there are none left. */
+  #grow(): void {
+    const seats = this.#running.flatMap((seat, slot) => (seat === undefined ? [] : [{ seat, slot }]));
+    seats.sort((a, b) => a.seat.arrival - b.seat.arrival);
+    for (let i = 0; i < seats.length; i++) {
+      const { blocks, sequence } = seats[i].seat;
+      while (i < seats.length && blocks.length < this.#pool.blocksOf(sequence.text.length)) {
+        const block = this.#pool.take();
+        if (block !== undefined) blocks.push(block);
+        else {
+          const last = seats.pop() ?? unreachable();
+          this.#vacate(last.slot, last.seat);
+          this.#held.unshift(last.seat);
+          this.#preemptions += 1;
+        }
+      }
     }
   }
 
   async #step(): Promise<void> {
+    this.#grow();
     let left = this.#chunk;
-    const taking: Sequence[] = [];
-    const work = this.#running.flatMap((sequence, slot) => {
-      if (sequence === undefined || (sequence.unread > 0 && left === 0)) return [];
-      const own = sequence.work(slot, left);
-      left -= Math.min(left, sequence.unread);
-      taking.push(sequence);
+    const taking: Seat[] = [];
+    const work = this.#running.flatMap((seat, slot) => {
+      if (seat === undefined) return [];
+      const { sequence, blocks } = seat;
+      if (sequence.isReading && left === 0) return [];
+      const own = sequence.work({ slot, blocks }, left);
+      if (sequence.isReading) left -= own.tokens.length;
+      taking.push(seat);
       return [own];
     });
     const results = await this.#decoder.step(work);
     this.#steps += 1;
     work.forEach((own, i) => {
-      const sequence = taking[i];
+      const seat = taking[i];
+      const { sequence } = seat;
       const result = results[i];
-      this.#positions[own.slot] += own.tokens.length;
-      if (sequence.isOver || sequence.isLeft) return;
-      const isPrompt = sequence.unread > 0;
-      if (isPrompt) this.#promptTokens += own.tokens.length;
+      if (isGone(sequence)) return;
+      const before = sequence.generated;
+      if (before === 0) this.#promptTokens += own.tokens.length;
       try {
         if (result instanceof Error) throw result;
-        sequence.take(own, result);
-        if (sequence.unread === 0 && !(isPrompt && sequence.request.maxTokens === 0)) this.#generatedTokens += 1;
+        sequence.take(own, result.logits);
+        this.#generatedTokens += sequence.generated - before;
+        seat.isMakeshift ||= result.isMakeshift;
+        this.#settle(seat);
       } catch (error) {
         sequence.fail(error);
         this.#onFailure(error);
@@ -214,4 +289,20 @@ export class Engine {
     });
     this.#leave();
   }
+
+  /** Blocks that are full now may be others' beginnings. */
+  #settle(seat: Seat): void {
+    const { positions } = this.#pool;
+    const { text, read } = seat.sequence;
+    for (; !seat.isMakeshift && (seat.settled + 1) * positions <= read; seat.settled++) {
+      const tokens = text.slice(seat.settled * positions, (seat.settled + 1) * positions);
+      seat.chain = this.#pool.settle(seat.blocks[seat.settled], seat.chain, tokens);
+    }
+  }
+}
+
+const isGone = ({ isOver, isLeft }: Sequence) => isOver || isLeft;
+
+function unreachable(): never {
+  throw new Error('unreachable: there were blocks');
 }

@@ -1,4 +1,4 @@
-/** One request at work: what it still has to read, what it has generated, and how a step's logits take it further. */
+/** One request at work: its text so far, how much of it was read, and how a step's logits take it further. */
 import { largest, logSumExp, Sampler } from '@sconelm/decoder';
 import type { SequenceWork } from './batch-decoder.js';
 import { Channel } from './channel.js';
@@ -13,75 +13,94 @@ export class Sequence {
   isOver = false;
   readonly #sampler: Sampler;
   readonly #vocabSize: number;
-  readonly #scores: (TokenScore | undefined)[] = [undefined];
   readonly #arrived = performance.now();
   #started = 0;
   #first = 0;
-  /** Tokens of the prompt that were read. */
+  /** The prompt, then what was generated; the last token of that is not read yet. */
+  readonly #text: number[];
+  /** Tokens of the text that stand in the cache. */
   #read = 0;
-  /** What stands in the cache of it. */
-  readonly #tokens: number[] = [];
-  #generated = 0;
-  /** The token to append next. */
-  #pending: number | undefined;
+  /** The most that ever stood there: what was looked up so far was told. */
+  #furthest = 0;
+  /** Of the prompt's tokens, as far as they are known. */
+  readonly #scores: (TokenScore | undefined)[] = [undefined];
+  #promptIsTold = false;
 
   /** @throws {DecoderError} SAMPLING_OPTION */
   constructor(request: GenerationRequest, { vocabSize, onLeave }: { readonly vocabSize: number; readonly onLeave: () => void }) {
     this.request = request;
     this.#vocabSize = vocabSize;
-    this.#sampler = new Sampler(request.sampling, Array.from(request.prompt));
+    this.#text = Array.from(request.prompt);
+    this.#sampler = new Sampler(request.sampling, this.#text);
     this.events = new Channel(() => {
       this.isLeft = true;
       onLeave();
     });
   }
 
-  /** Tokens of the prompt that are still to be read. */
-  get unread(): number {
-    return this.request.prompt.length - this.#read;
+  get text(): readonly number[] {
+    return this.#text;
   }
 
-  /** Tokens that stand in the cache. */
-  get tokens(): readonly number[] {
-    return this.#tokens;
+  /** Tokens of the text that stand in the cache. */
+  get read(): number {
+    return this.#read;
   }
 
-  /** How many tokens of the prompt may come from a cache: the last one's logits are needed, and all of them where all are scored. */
+  get generated(): number {
+    return this.#text.length - this.request.prompt.length;
+  }
+
+  /** Reads its prompt, or again what it had read; else it is one token behind. */
+  get isReading(): boolean {
+    return this.generated === 0 || this.#text.length - this.#read > 1;
+  }
+
+  /** How many tokens of the text may come from a cache: the last one's logits are needed, and those of the prompt where it is scored. */
   get reusable(): number {
-    return this.request.scoresPrompt ? 0 : this.request.prompt.length - 1;
+    return this.#scoresNext ? 0 : this.#text.length - 1;
   }
 
-  /** The first tokens of the prompt are in the cache already. */
-  skip(count: number): void {
+  /** Whether tokens of the prompt still want their scores. */
+  get #scoresNext(): boolean {
+    return this.request.scoresPrompt === true && !this.#promptIsTold;
+  }
+
+  /** The first tokens of the text are in the cache, and no more of it. */
+  begin(count: number): void {
     this.#read = count;
-    for (let i = 0; i < count; i++) this.#tokens.push(this.request.prompt[i]);
   }
 
-  /** What a step is to do. @param mostPrompt at most so many tokens of the prompt */
-  work(slot: number, mostPrompt: number): SequenceWork {
+  /** What a step is to do. @param most at most so many tokens, where it is reading */
+  work(place: Pick<SequenceWork, 'slot' | 'blocks'>, most: number): SequenceWork {
     this.#started ||= performance.now();
-    const { prompt, scoresPrompt, fgramLimit, tellsLookUps } = this.request;
-    const from = this.#tokens.length;
-    const onLookUp = tellsLookUps ? (lookUp: LookUp) => this.events.push({ kind: 'look-up', from, ...lookUp }) : undefined;
-    if (this.#pending !== undefined) return { slot, tokens: [this.#pending], wanted: 'last', fgramLimit, onLookUp };
-    const end = Math.min(prompt.length, this.#read + mostPrompt);
-    const tokens = Array.prototype.slice.call(prompt, this.#read, end) as number[];
-    return { slot, tokens, wanted: scoresPrompt ? 'all' : end === prompt.length ? 'last' : 'none', fgramLimit, onLookUp };
+    const { fgramLimit, tellsLookUps } = this.request;
+    const from = this.#read;
+    // What is read again is told only once, so a piece does not go over from there to what is new.
+    const isNew = from >= this.#furthest;
+    const end = Math.min(isNew ? this.#text.length : this.#furthest, from + most);
+    const onLookUp = tellsLookUps && isNew ? (lookUp: LookUp) => this.events.push({ kind: 'look-up', from, ...lookUp }) : undefined;
+    const wanted = this.#scoresNext ? 'all' : end === this.#text.length ? 'last' : 'none';
+    return { ...place, start: from, tokens: this.#text.slice(from, end), wanted, fgramLimit, onLookUp };
   }
 
   /** Takes what a step gave for its work. */
-  take({ tokens }: SequenceWork, logits: Float32Array): void {
-    const { prompt, scoresPrompt, maxTokens } = this.request;
+  take({ start, tokens }: SequenceWork, logits: Float32Array): void {
+    const { prompt, maxTokens } = this.request;
     const V = this.#vocabSize;
-    for (let i = 0; i < tokens.length; i++) this.#tokens.push(tokens[i]);
-    if (this.#pending === undefined) {
-      for (let i = 0; scoresPrompt && i < tokens.length; i++) {
-        const next = this.#read + i + 1;
-        if (next < prompt.length) this.#scores.push(this.#score(prompt[next], logits.subarray(i * V, (i + 1) * V)));
+    this.#read += tokens.length;
+    this.#furthest = Math.max(this.#furthest, this.#read);
+    if (this.#scoresNext) {
+      for (let i = 0; i < tokens.length; i++) {
+        const next = start + i + 1;
+        if (next === this.#scores.length && next < prompt.length)
+          this.#scores.push(this.#score(prompt[next], logits.subarray(i * V, (i + 1) * V)));
       }
-      this.#read += tokens.length;
-      if (this.#read < prompt.length) return;
-      if (scoresPrompt) this.events.push({ kind: 'prompt', scores: this.#scores });
+    }
+    if (this.#read < this.#text.length) return;
+    if (this.generated === 0) {
+      if (this.#scoresNext) this.events.push({ kind: 'prompt', scores: this.#scores });
+      this.#promptIsTold = true;
       this.#first = performance.now();
       if (maxTokens === 0) {
         this.#finish('length');
@@ -104,10 +123,9 @@ export class Sequence {
       this.#finish('stop');
       return;
     }
-    this.#pending = token;
-    this.#generated += 1;
+    this.#text.push(token);
     this.events.push({ kind: 'token', token, ...(alternatives === undefined ? {} : { score: this.#score(token, logits) }) });
-    if (this.#generated === maxTokens) this.#finish('length');
+    if (this.generated === maxTokens) this.#finish('length');
   }
 
   #score(token: number, logits: Float32Array): TokenScore {

@@ -75,7 +75,9 @@ export interface Status {
     readonly steps: number;
     readonly promptTokens: number;
     readonly generatedTokens: number;
-    readonly cachePositions: number;
+    readonly blocks: number;
+    readonly usedBlocks: number;
+    readonly preemptions: number;
     readonly prefixQueries: number;
     readonly prefixHits: number;
   };

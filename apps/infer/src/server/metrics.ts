@@ -40,13 +40,18 @@ export function createMetrics(served: () => { readonly engine: Engine; readonly 
   gauge('num_requests_waiting', 'Sequences that wait for a slot', ({ status }) => status.waiting);
   gauge(
     'kv_cache_usage_perc',
-    'Positions of the key-value cache in use, as a share (1 is all)',
-    ({ status, contextLength }) => status.cachePositions / (status.slots * contextLength),
+    'Blocks of the key-value cache in use, as a share (1 is all)',
+    ({ status }) => status.usedBlocks / status.blocks,
   );
   total('prompt_tokens_total', 'Tokens of prompts that were read', ({ status }) => status.promptTokens);
   total('generation_tokens_total', 'Tokens that were generated', ({ status }) => status.generatedTokens);
   total('prefix_cache_queries_total', 'Tokens of prompts that might have been in the cache', ({ status }) => status.prefixQueries);
   total('prefix_cache_hits_total', 'Tokens of prompts that were in the cache', ({ status }) => status.prefixHits);
+  total(
+    'num_preemptions_total',
+    'Sequences that gave back their blocks of the cache before they were done',
+    ({ status }) => status.preemptions,
+  );
   total('engine_steps_total', 'Steps of the engine', ({ status }) => status.steps);
   const finished = new Counter({
     name: 'scone_request_success_total',

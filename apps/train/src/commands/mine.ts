@@ -1,5 +1,5 @@
 /** `scone-train mine`: a dataset to its f-gram set, or a part of the work, or the set of all parts. */
-import { defineCommand, type Progress, UsageError } from '@sconelm/cli-kit';
+import { bytesOf, defineCommand, type Progress, sizeSchema, UsageError } from '@sconelm/cli-kit';
 import {
   type CountOptions,
   type FgramSet,
@@ -13,8 +13,6 @@ import {
 import { z } from 'zod';
 import { statisticsText } from '../fgrams/render-statistics.js';
 import { reportFgrams } from '../fgrams/report-fgrams.js';
-
-const UNITS: Readonly<Record<string, number>> = { MB: 1e6, GB: 1e9, MiB: 2 ** 20, GiB: 2 ** 30 };
 
 export const mineCommand = defineCommand({
   name: 'mine',
@@ -32,11 +30,7 @@ export const mineCommand = defineCommand({
     maxLength: z.int().min(2).max(8).default(4).describe('longest f-gram, K'),
     minCount: z.int().positive().default(5).describe('least number of occurrences'),
     maxFgrams: z.int().positive().default(100_000).describe('how many are kept, S'),
-    memory: z
-      .string()
-      .regex(/^\d+(MB|GB|MiB|GiB)$/, 'expected a size as 512MiB')
-      .optional()
-      .describe('what the process may take (default: 2GiB, or half of a small machine)'),
+    memory: sizeSchema.optional().describe('what the process may take (default: 2GiB, or half of a small machine)'),
     workers: z.int().positive().optional().describe('threads (default: one per core)'),
     kernel: z.enum(['wasm', 'typescript']).default('wasm').describe('the inner loops; both give the same set'),
     part: z
@@ -87,11 +81,6 @@ export const mineCommand = defineCommand({
     );
   },
 });
-
-function bytesOf(size: string): number {
-  const [, number, unit] = /^(\d+)(\w+)$/.exec(size) ?? [];
-  return Number(number) * UNITS[unit];
-}
 
 function reporting(progress: Progress): Pick<CountOptions, 'onPlan' | 'onProgress'> {
   return {

@@ -174,8 +174,8 @@ export const causalAttentionGradOp = defineOp<AttentionAttributes>({
  * Attention of T new tokens over `lengths[b]` cached ones and, causally, over themselves. The caller appends the new keys and values after: they
  * are the last 2·G·d columns of `qkv`, one row of the cache each.
  * @param qkv [B, T, (H + 2G)·d], the new tokens
- * @param cache [B, C, 2·G·d]: keys, values; [S, C, 2·G·d] where `lengths` says which of S sequences are meant
- * @param lengths [B] i32: rows of the cache in use; or [B, 2]: which sequence of the cache, and its rows in use
+ * @param cache [B, C, 2·G·d]: keys, values; or [N, C, 2·G·d]: blocks of C rows, a multiple of 8, that `lengths` names
+ * @param lengths [B] i32: rows of the cache in use; or [B, 1 + M]: those, and the M blocks in which a sequence's rows are, C in each, in order
  * @returns [B, T, H·d]
  * @throws {ShapeError} if the cache does not fit
  */
@@ -186,23 +186,25 @@ export function cachedAttention(qkv: Tensor, cache: Tensor, lengths: Tensor, { h
   return apply(cachedAttentionOp, [qkv, cache, lengths], { heads, keyValueHeads });
 }
 
-/** Whether `lengths` are those of B sequences that are the cache's, [B], or are among them, [B, 2]. */
+/** Whether `lengths` are those of B sequences that are the cache's, [B], or in blocks of it, [B, 1 + M]. */
 export function fitsLengths({ shape }: TensorType, cache: TensorType, B: number): boolean {
-  return shape[0] === B && (shape.length === 1 ? cache.shape[0] === B : shape.length === 2 && shape[1] === 2);
+  if (shape[0] !== B) return false;
+  return shape.length === 1 ? cache.shape[0] === B : shape.length === 2 && shape[1] > 1 && cache.shape[1] % 8 === 0;
 }
 
-/** The sequences that are meant, side by side, and their lengths [B]. */
-function takePlaces(cache: Tensor, places: Tensor): { cache: Tensor; lengths: Tensor } {
-  if (places.shape.length === 1) return { cache, lengths: places };
-  const [, C, D] = cache.shape;
-  const [B] = places.shape;
-  const column = (index: number) => places.slice([0, index], [B, 1]).reshape([B]);
+/** The rows of each sequence in order, [B, M·C, D], and how many of them are in use, [B]. */
+function takeBlocks(cache: Tensor, lengths: Tensor): { cache: Tensor; lengths: Tensor } {
+  if (lengths.shape.length === 1) return { cache, lengths };
+  const [N, C, D] = cache.shape;
+  const [B, columns] = lengths.shape;
+  const M = columns - 1;
+  const blocks = lengths.slice([0, 1], [B, M]).reshape([B * M]);
   return {
     cache: cache
-      .reshape([cache.shape[0], C * D])
-      .gatherRows(column(0))
-      .reshape([B, C, D]),
-    lengths: column(1),
+      .reshape([N, C * D])
+      .gatherRows(blocks)
+      .reshape([B, M * C, D]),
+    lengths: lengths.slice([0, 0], [B, 1]).reshape([B]),
   };
 }
 
@@ -220,7 +222,7 @@ export const cachedAttentionOp = defineOp<{ readonly heads: number; readonly key
     return [{ shape: [B, T, heads * d], dtype: qkv.dtype }];
   },
   define: ([qkv, all, places], { heads, keyValueHeads }) => {
-    const { cache, lengths } = takePlaces(all, places);
+    const { cache, lengths } = takeBlocks(all, places);
     const [B, C, cached] = cache.shape;
     const T = qkv.shape[1];
     const stride = cached / 2;

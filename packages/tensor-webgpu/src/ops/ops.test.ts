@@ -268,13 +268,15 @@ const CASES: Readonly<Record<string, (r: Random, d: Drawn) => Case>> = {
       build: ([qkv, cache]) => cachedAttention(qkv, cache, lengths, { heads: H }),
     };
   },
-  'cachedAttention, of some sequences of a cache': (r, { B, H, M, N, d }) => {
+  'cachedAttention, of blocks of a cache': (r, { B, H, M, d }) => {
+    const columns = 1 + r.below(3) + 1;
+    const C = 8 * (1 + r.below(2));
     const places = tensor(
-      Int32Array.from({ length: 2 * B }, (_, i) => r.below(i % 2 === 0 ? B + 2 : N + 1)),
-      [B, 2],
+      Int32Array.from({ length: columns * B }, (_, i) => r.below(i % columns === 0 ? (columns - 1) * C + 1 : B + 2)),
+      [B, columns],
     );
     return {
-      inputs: [r.any(B, M, 3 * H * d), r.any(B + 2, N, 2 * H * d)],
+      inputs: [r.any(B, M, 3 * H * d), r.any(B + 2, C, 2 * H * d)],
       build: ([qkv, cache]) => cachedAttention(qkv, cache, places, { heads: H }),
     };
   },

@@ -12,10 +12,10 @@ export const BLOCK = 64;
 
 /**
  * The cache with rows [B, T, D] written at `positions[b]`, .., as an update of `cache`'s variable.
- * @param cache a variable [B, C, D]
+ * @param cache a variable [B, C, D], or blocks [N, C, D]
  * @param rows [B, T, ≥ D]; D columns from `column` on are taken, so packed keys and values need no slicing
- * @param positions [B] i32: the row of each sequence's first new one; rows beyond C are left out; or [B, 2]: which sequence of a cache [S, C, D],
- *   each at most once, and that row
+ * @param positions [B] i32: the row of each sequence's first new one; or [B, 1 + M]: that row, and the M blocks of its sequence, see
+ *   `cachedAttention`; no row may be in two places of a call. Rows beyond are left out
  */
 export function writeRows(cache: Tensor, rows: Tensor, positions: Tensor, { column = 0 }: { readonly column?: number } = {}): Tensor {
   expectFloat('writeRows', { cache, rows });
@@ -44,15 +44,17 @@ export const writeRowsOp = defineOp<{ readonly column: number }>({
   evaluate: (inputs, outputs, { inputs: types }, { column }) => {
     const [, C, D] = types[0].shape;
     const [B, T, width] = types[outputs.length].shape;
-    const slotted = types[2 * outputs.length].shape.length === 2;
+    const columns = types[2 * outputs.length].shape[1] ?? 1;
     const positions = inputs[2 * outputs.length];
     outputs.forEach((y, i) => {
       y.set(inputs[i]);
       for (let b = 0; b < B; b++) {
-        const [slot, first] = slotted ? [positions[2 * b], positions[2 * b + 1]] : [b, positions[b]];
-        for (let t = 0; t < T && first + t < C; t++) {
+        const table = columns === 1 ? [b] : positions.subarray(b * columns + 1, (b + 1) * columns);
+        const first = positions[b * columns];
+        for (let t = 0; t < T && first + t < table.length * C; t++) {
           const from = (b * T + t) * width + column;
-          y.set(inputs[outputs.length + i].subarray(from, from + D), (slot * C + first + t) * D);
+          const block = Math.floor((first + t) / C);
+          y.set(inputs[outputs.length + i].subarray(from, from + D), ((table[block] - block) * C + first + t) * D);
         }
       }
     });

@@ -79,16 +79,22 @@ describe('writeRows', () => {
     expect([...(await read.data())]).toEqual(new Array(12).fill(0));
     expect([...(await cache.read())]).toEqual([1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 5, 6]);
   });
-  it('writes rows of some of a cache’s sequences, each into its own', async () => {
-    using set = device.variables({ cache: { shape: [3, 2, 1] } });
+  it('writes rows of sequences into their blocks of a cache', async () => {
+    using set = device.variables({ cache: { shape: [4, 8, 1] } });
     const cache = set.get('cache');
-    cache.write(new Float32Array(6));
+    cache.write(new Float32Array(32));
     const rows = tensor(new Float32Array([1, 2, 3, 4]), [2, 2, 1]);
     using program = device.compile(({ places }: { places: Tensor }) => ({
       outputs: {},
       updates: [update(cache, writeRows(cache.tensor, rows, places))],
     }));
-    program.run({ places: hostTensor(new Int32Array([2, 0, 0, 1]), [2, 2]) });
-    expect([...(await cache.read())]).toEqual([0, 3, 0, 0, 1, 2]);
+    // The first goes from its first block over into its second, the other has one row more than blocks for it.
+    program.run({ places: hostTensor(new Int32Array([7, 2, 0, 15, 1, 3]), [2, 3]) });
+    const written = Array.from(await cache.read(), (value, at) => [at, value]).filter(([, value]) => value !== 0);
+    expect(written).toEqual([
+      [0, 2],
+      [23, 1],
+      [31, 3],
+    ]);
   });
 });

@@ -7,7 +7,7 @@ import { unroll } from '../forms.js';
 import { defineKernel } from '../kernel.js';
 import { loadRow, type RowForm, rowSum, storeRow } from '../row-form.js';
 import { MASKED } from './form.js';
-import { type Places, placeOf } from './places.js';
+import { type Places, placeFunctions } from './places.js';
 
 export const cachedSubgroupKernel = defineKernel<RowForm & Places>({
   name: 'cached-attention-subgroup',
@@ -20,14 +20,14 @@ export const cachedSubgroupKernel = defineKernel<RowForm & Places>({
     /** `body` for the keys of a block that are cached, then for those that are new; `at` is where a key's row begins. */
     const keys = (body: (buffer: string) => string) => `
     for (var j = first; j < min(end, length); j++) {
-      let at = (slot * u.capacity + j) * 2u * stride + shared_head;
+      let at = (rows + j) * 2u * stride + shared_head;
       ${body('cache')}
     }
     for (var j = max(first, length); j < end; j++) {
       let at = (row0 + j - length) * (width + 2u * stride) + width + shared_head;
       ${body('qkv')}
     }`;
-    return `
+    return `${placeFunctions(form, 'lengths')}
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let W4 = u.elements;
@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.y * W4;
   let shared_head = group.y / u.shared_by * W4;
   let row0 = group.z * u.T;
-  ${placeOf(form)}
+  let length = lengthOf(group.z);
   let count = length + group.x + 1u;
   let q_at = (row0 + group.x) * (width + 2u * stride) + head;
   ${loadRow(form, 'query', 'q_at', 'qkv')}
@@ -45,6 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum = 0.0;
   for (var first = 0u; first < count; first += 8u) {
     let end = min(first + 8u, count);
+    let rows = rowsFrom(group.z, first);
     var score = ${MASKED};
     ${keys(
       (buffer) => `${loadRow(form, 'key', 'at', buffer)}

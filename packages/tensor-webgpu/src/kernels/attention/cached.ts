@@ -7,7 +7,7 @@ import { defineKernel, type LoweringContext } from '../kernel.js';
 import { rowForm } from '../row-form.js';
 import { cachedSubgroupKernel } from './cached-subgroup.js';
 import { type AttentionForm, AttentionText, attentionForm, MASKED } from './form.js';
-import { type Places, placeOf } from './places.js';
+import { type Places, placeFunctions, placesOf } from './places.js';
 
 /** Functions that combine a value of every lane: loops over workgroup memory, the same on every adapter. */
 function acrossLanes(lanes: number, E: string): string {
@@ -44,7 +44,7 @@ const cachedKernel = defineKernel<AttentionForm & Places>({
     sum = sum * kept + p;
     highest = raised;
     ${text.each((c) => `o[${c}] = fma(${E}(p), ${rows}[at + stride + ${c}], o[${c}] * kept);`)}`;
-    return `${acrossLanes(form.lanes, E)}
+    return `${acrossLanes(form.lanes, E)}${placeFunctions(form, 'lengths')}
 @compute @workgroup_size(${form.lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let width = u.heads * ${C}u;
@@ -52,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.y * ${C}u;
   let shared_head = group.y / u.shared_by * ${C}u;
   let row0 = group.z * u.T;
-  ${placeOf(form)}
+  let length = lengthOf(group.z);
   let q_at = (row0 + group.x) * (width + 2u * stride) + head;
   var q: array<${E}, ${C}>;
   var o: array<${E}, ${C}>;
@@ -61,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum = 0.0;
   var j = lane;
   for (; j < length; j += ${form.lanes}u) {
-    let at = (slot * u.capacity + j) * 2u * stride + shared_head;
+    let at = (rowsFrom(group.z, j) + j) * 2u * stride + shared_head;
     ${take('cache')}
   }
   for (; j <= length + group.x; j += ${form.lanes}u) {
@@ -84,12 +84,13 @@ export function lowerCachedAttention(context: LoweringContext<{ readonly heads: 
   const headDim = D / heads;
   const row = rowForm(context.adapter, headDim);
   const form = attentionForm(context.adapter, headDim);
-  const slotted = context.inputs[2].shape.length === 2;
+  const [lengths, cache] = [context.inputs[2].shape, context.inputs[1].shape];
+  const places = placesOf(lengths, cache);
   const call = {
     bindings: { qkv: context.input(0), cache: context.input(1), lengths: context.input(2), y: context.output(0) },
     uniforms: {
       T,
-      capacity: context.inputs[1].shape[1],
+      capacity: places.blockRows === 0 ? cache[1] : lengths[1],
       heads,
       shared_by: heads / keyValueHeads,
       elements: headDim / form.vector,
@@ -97,9 +98,9 @@ export function lowerCachedAttention(context: LoweringContext<{ readonly heads: 
     },
     workgroups: [T, heads, B],
   } as const;
-  if (row !== undefined) context.call(cachedSubgroupKernel, { ...call, parameters: { ...row, slotted } });
+  if (row !== undefined) context.call(cachedSubgroupKernel, { ...call, parameters: { ...row, ...places } });
   else {
     const lanes = context.adapter.software ? 8 : 32;
-    context.call(cachedKernel, { ...call, parameters: { ...form, shared: false, block: 1, lanes, slotted } });
+    context.call(cachedKernel, { ...call, parameters: { ...form, shared: false, block: 1, lanes, ...places } });
   }
 }
