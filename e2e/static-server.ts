@@ -16,8 +16,8 @@ export interface StaticServer {
   readonly port: number;
   /** `http://127.0.0.1:PORT`. */
   readonly url: string;
-  /** Requests since the server began or the list was emptied. */
-  readonly seen: { readonly method: string; readonly path: string; readonly headers: readonly string[] }[];
+  /** Requests since the server began or the list was emptied, and the bytes of their answers. */
+  readonly seen: { readonly method: string; readonly path: string; readonly headers: readonly string[]; bytes: number }[];
   close(): void;
 }
 
@@ -26,7 +26,13 @@ export async function serveStatic(folder: string, headers: Readonly<Record<strin
   const seen: StaticServer['seen'] = [];
   const server: Server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    seen.push({ method: request.method ?? '', path: pathname, headers: Object.keys(request.headers) });
+    const asked: StaticServer['seen'][number] = {
+      method: request.method ?? '',
+      path: pathname,
+      headers: Object.keys(request.headers),
+      bytes: 0,
+    };
+    seen.push(asked);
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     if (request.method !== 'GET') return void response.writeHead(405).end();
     const file = path.join(folder, path.posix.normalize(decodeURIComponent(pathname)));
@@ -35,9 +41,10 @@ export async function serveStatic(folder: string, headers: Readonly<Record<strin
       const body = await readFile(target);
       response.setHeader('content-type', TYPES[path.extname(target)] ?? 'application/octet-stream');
       const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
-      if (from === undefined) return void response.end(body);
-      if (Number(from) >= body.length) return void response.writeHead(416).end();
-      const part = body.subarray(Number(from), Number(to) + 1);
+      if (Number(from ?? 0) > body.length) return void response.writeHead(416).end();
+      const part = from === undefined ? body : body.subarray(Number(from), Number(to) + 1);
+      asked.bytes = part.length;
+      if (from === undefined) return void response.end(part);
       response.writeHead(206, { 'content-range': `bytes ${from}-${Number(from) + part.length - 1}/${body.length}` }).end(part);
     } catch {
       response.writeHead(404).end();

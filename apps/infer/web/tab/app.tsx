@@ -1,16 +1,20 @@
 /** The page: load the model, write with it, see what was looked up and what it cost to load. */
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { formatBytes, formatCount } from '../components/format.js';
 import { TokenDetails } from '../components/token-details.js';
 import { LengthLegend, TokenStrip } from '../components/token-strip.js';
 import { Counter } from './counter.js';
 import { FailureNote } from './failure-note.js';
+import type { Failure } from './messages.js';
 import { PromptForm } from './prompt-form.js';
 import { type State, useSession } from './session.js';
 
 export function App() {
-  const { state, load, generate, stop, unload } = useSession();
+  const { state, load, generate, stop, unload, reload } = useSession();
   const { phase, manifest, wanted, loaded, failure, uncached } = state;
+  useEffect(() => {
+    if (manifest !== undefined) document.title = manifest.name;
+  }, [manifest]);
   if (manifest === undefined) {
     return (
       <>
@@ -25,7 +29,8 @@ export function App() {
       <h1>{manifest.name}</h1>
       <p>{describe(manifest)}</p>
       {failure !== undefined && <FailureNote failure={failure} />}
-      {phase === 'found' && (
+      {phase === 'found' && !('gpu' in navigator) && <FailureNote failure={NO_WEBGPU} />}
+      {phase === 'found' && 'gpu' in navigator && (
         <p>
           <button type="button" class="primary" onClick={load}>
             Load the model, {formatBytes(wanted)}
@@ -41,8 +46,8 @@ export function App() {
       )}
       {(phase === 'lost' || phase === 'failed') && (
         <p>
-          <button type="button" class="primary" onClick={unload}>
-            Start again
+          <button type="button" class="primary" onClick={reload}>
+            Load the model again
           </button>
         </p>
       )}
@@ -63,6 +68,8 @@ export function App() {
     </>
   );
 }
+
+const NO_WEBGPU: Failure = { code: 'DEVICE_NO_WEBGPU', message: 'This browser gives this page no WebGPU.' };
 
 function describe({ decoder, fgrams, weights }: NonNullable<State['manifest']>): string {
   const { layers, width, contextLength } = decoder;

@@ -10,10 +10,11 @@ export function Counter({ state: { manifest, traffic, times, adapter } }: { read
   return (
     <dl class="figures">
       <Figure name="loaded" value={formatBytes(network + (rows?.bytes ?? 0))} />
-      {cached > 0 && <Figure name="from this browser’s cache" value={formatBytes(cached)} />}
-      {rows !== undefined && <Figure name={`of it rows, in ${formatCount(rows.requests)} requests`} value={formatBytes(rows.bytes)} />}
+      {rows !== undefined && <Figure name="of it rows" value={formatBytes(rows.bytes)} />}
       {fgrams !== undefined && <Figure name="the whole table" value={formatBytes(fgrams.rows * fgrams.rowBytes)} />}
-      {rows !== undefined && rows.lookUpMs > 0 && <Figure name="a look-up" value={formatMs(rows.lookUpMs)} />}
+      {cached > 0 && <Figure name="from this browser’s cache" value={formatBytes(cached)} />}
+      {rows !== undefined && <Figure name="requests for rows" value={formatCount(rows.requests)} />}
+      {rows !== undefined && rows.reads > 0 && <Figure name="a look-up" value={formatMs(rows.readMs / rows.reads)} />}
       {between.length > 0 && <Figure name="a token" value={formatMs(between[between.length >> 1])} />}
       {adapter !== undefined && <Figure name="on" value={adapter} />}
     </dl>

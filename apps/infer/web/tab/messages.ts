@@ -16,8 +16,8 @@ export interface Traffic {
   readonly network: number;
   /** The same from this browser's cache. */
   readonly cached: number;
-  /** Bytes of rows, their checksums and their manifest; requests for them; the median look-up. */
-  readonly rows?: { readonly bytes: number; readonly requests: number; readonly lookUpMs: number };
+  /** Of rows, their checksums and their manifest; look-ups, and how long all of them took. */
+  readonly rows?: { readonly bytes: number; readonly requests: number; readonly reads: number; readonly readMs: number };
 }
 
 export interface Failure {

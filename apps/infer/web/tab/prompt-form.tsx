@@ -1,4 +1,5 @@
 /** What to write on from, and how. */
+import { useEffect, useRef } from 'preact/hooks';
 import type { PromptRequest } from './messages.js';
 
 export interface PromptFormProps {
@@ -10,6 +11,9 @@ export interface PromptFormProps {
 }
 
 export function PromptForm({ contextLength, busy, onGenerate, onStop, onUnload }: PromptFormProps) {
+  const first = useRef<HTMLTextAreaElement>(null);
+  // The button that loaded the model is gone: its place in the order of the keyboard is here.
+  useEffect(() => first.current?.focus(), []);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget as HTMLFormElement);
@@ -25,7 +29,7 @@ export function PromptForm({ contextLength, busy, onGenerate, onStop, onUnload }
   return (
     <form onSubmit={submit}>
       <label for="prompt">Prompt</label>
-      <textarea id="prompt" name="prompt" rows={3} defaultValue="The people of the United States" />
+      <textarea ref={first} id="prompt" name="prompt" rows={3} defaultValue="The people of the United States" />
       <div class="fields">
         <NumberField name="maxTokens" label="Tokens" value={Math.min(60, contextLength - 1)} min={1} max={contextLength - 1} step={1} />
         <NumberField name="temperature" label="Temperature" value={0.8} min={0} max={10} step="any" />

@@ -62,18 +62,28 @@ export interface Session {
   load(): void;
   generate(request: PromptRequest): void;
   stop(): void;
-  /** Frees all that the model takes, and begins anew. */
+  /** Frees all that the model takes. */
   unload(): void;
+  /** The same, then loads it anew. */
+  reload(): void;
 }
 
 export function useSession(): Session {
   const [state, dispatch] = useReducer(next, START);
   const worker = useRef<Worker>(undefined);
   const ask = (message: ToWorker) => worker.current?.postMessage(message);
-  const begin = () => {
+  const load = () => {
+    dispatch({ kind: 'asked', work: 'load' });
+    ask({ kind: 'load' });
+  };
+  const begin = (onFound?: () => void) => {
     worker.current?.terminate();
     const begun = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-    begun.onmessage = ({ data }: MessageEvent<FromWorker>) => worker.current === begun && dispatch(data);
+    begun.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      if (worker.current !== begun) return;
+      dispatch(data);
+      if (data.kind === 'found') onFound?.();
+    };
     begun.onerror = () => dispatch({ kind: 'failed', failure: { message: 'the worker of this page does not start' } });
     worker.current = begun;
     dispatch({ kind: 'asked', work: 'find' });
@@ -85,15 +95,13 @@ export function useSession(): Session {
   }, []);
   return {
     state,
-    load() {
-      dispatch({ kind: 'asked', work: 'load' });
-      ask({ kind: 'load' });
-    },
+    load,
     generate(request) {
       dispatch({ kind: 'asked', work: 'generate' });
       ask({ kind: 'generate', request });
     },
     stop: () => ask({ kind: 'stop' }),
-    unload: begin,
+    unload: () => begin(),
+    reload: () => begin(load),
   };
 }

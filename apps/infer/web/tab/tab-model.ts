@@ -3,7 +3,7 @@ import { loadSafetensors } from '@sconelm/decoder';
 import { allocateModel } from '@sconelm/fgram-model';
 import { type FgramSet, fetchFgrams } from '@sconelm/ngram-miner/fgrams';
 import { Tokenizer } from '@sconelm/ngram-miner/tokenizer';
-import { latencyQuantile, openStore, type RowStore } from '@sconelm/offload-store';
+import { openStore, type RowStore } from '@sconelm/offload-store';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { batchDecoder } from '../../src/engine/batch-decoder.js';
 import { type CompletionEvent, complete } from '../../src/engine/completion.js';
@@ -133,8 +133,8 @@ async function openFgrams(
   return { set, rows };
 }
 
-function rowTraffic({ metrics: { backend, latency } }: RowStore): NonNullable<Traffic['rows']> {
-  return { bytes: backend.bytesReceived, requests: backend.requests, lookUpMs: latencyQuantile(latency, 0.5) / 1000 };
+function rowTraffic({ metrics: { backend, reads, seconds } }: RowStore): NonNullable<Traffic['rows']> {
+  return { bytes: backend.bytesReceived, requests: backend.requests, reads, readMs: 1000 * seconds };
 }
 
 /** A device that was disposed is not lost. */
