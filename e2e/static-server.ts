@@ -3,6 +3,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -18,12 +20,17 @@ export interface StaticServer {
   readonly url: string;
   /** Requests since the server began or the list was emptied, and the bytes of their answers. */
   readonly seen: { readonly method: string; readonly path: string; readonly headers: readonly string[]; bytes: number }[];
+  /** What browsers have reported, by POST. */
+  readonly reports: string[];
+  /** How long an answer is kept waiting; it may be changed. */
+  delayMs: number;
   close(): void;
 }
 
 /** @param headers that every answer has */
 export async function serveStatic(folder: string, headers: Readonly<Record<string, string>> = {}): Promise<StaticServer> {
   const seen: StaticServer['seen'] = [];
+  const reports: string[] = [];
   const server: Server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const asked: StaticServer['seen'][number] = {
@@ -34,7 +41,12 @@ export async function serveStatic(folder: string, headers: Readonly<Record<strin
     };
     seen.push(asked);
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (request.method === 'POST') {
+      reports.push(await text(request));
+      return void response.writeHead(204).end();
+    }
     if (request.method !== 'GET') return void response.writeHead(405).end();
+    if (served.delayMs > 0) await setTimeout(served.delayMs);
     const file = path.join(folder, path.posix.normalize(decodeURIComponent(pathname)));
     try {
       const target = (await stat(file)).isDirectory() ? path.join(file, 'index.html') : file;
@@ -52,5 +64,6 @@ export async function serveStatic(folder: string, headers: Readonly<Record<strin
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return { port, url: `http://127.0.0.1:${port}`, seen, close: () => void server.close() };
+  const served = { port, url: `http://127.0.0.1:${port}`, seen, reports, delayMs: 0, close: () => void server.close() };
+  return served;
 }
