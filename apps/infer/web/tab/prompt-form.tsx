@@ -1,5 +1,6 @@
 /** What to write on from, and how. */
 import { useEffect, useRef } from 'preact/hooks';
+import { NumberField } from '../components/fields.js';
 import type { PromptRequest } from './messages.js';
 
 export interface PromptFormProps {
@@ -46,23 +47,5 @@ export function PromptForm({ contextLength, busy, onGenerate, onStop, onUnload }
         </button>
       </div>
     </form>
-  );
-}
-
-interface NumberFieldProps {
-  readonly name: string;
-  readonly label: string;
-  readonly value: number;
-  readonly min: number;
-  readonly max: number;
-  readonly step: number | 'any';
-}
-
-function NumberField({ name, label, value, ...limits }: NumberFieldProps) {
-  return (
-    <span class="field">
-      <label for={name}>{label}</label>
-      <input id={name} name={name} type="number" required defaultValue={String(value)} {...limits} />
-    </span>
   );
 }

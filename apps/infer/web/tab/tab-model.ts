@@ -1,6 +1,5 @@
 /** A published model at work in a worker: the engine of the command line, on the browser's WebGPU, its rows read by ranges. */
-import { loadSafetensors } from '@sconelm/decoder';
-import { allocateModel } from '@sconelm/fgram-model';
+import { decoderShapes, loadSafetensors, Weights } from '@sconelm/decoder';
 import { type FgramSet, fetchFgrams } from '@sconelm/ngram-miner/fgrams';
 import { Tokenizer } from '@sconelm/ngram-miner/tokenizer';
 import { openStore, type RowStore } from '@sconelm/offload-store';
@@ -49,8 +48,9 @@ export async function openTabModel(base: URL, manifest: PublishedManifest, onByt
   try {
     const device = keep(await openDevice());
     const files: ModelFiles = new ModelFiles(base, manifest, () => onBytes(files.network + files.cached));
-    const model = keep(allocateModel(device, { decoder: manifest.decoder }));
-    loadSafetensors(await files.read(PUBLISHED.weights), model.variables, PUBLISHED.weights);
+    const weights = keep(new Weights(device, decoderShapes(manifest.decoder)));
+    loadSafetensors(await files.read(PUBLISHED.weights), weights, PUBLISHED.weights);
+    const model = { config: { decoder: manifest.decoder }, parameters: weights.parameters };
     const tokenizer = Tokenizer.parse(new TextDecoder().decode(await files.read(PUBLISHED.tokenizer)));
     const fgrams = manifest.fgrams === undefined ? undefined : await openFgrams(base, manifest, files);
     if (fgrams !== undefined) disposables.push({ [Symbol.dispose]: () => void fgrams.rows.close() });
