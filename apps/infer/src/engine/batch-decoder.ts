@@ -66,7 +66,7 @@ export interface BatchDecoderOptions {
 
 export function batchDecoder(
   device: Device,
-  { config: { decoder }, parameters }: InferenceModel,
+  { config: { decoder }, parameters }: Pick<InferenceModel, 'config' | 'parameters'>,
   { slots, blocks = slots * contextBlocks(decoder), fgramsOf }: BatchDecoderOptions,
 ): BatchDecoder {
   const session = new BatchSession(device, decoder, parameters, { blocks });

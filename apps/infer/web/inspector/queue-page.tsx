@@ -24,7 +24,7 @@ export function QueuePage({ api, status, active }: PageProps) {
     if (value !== undefined) setMoments((before) => [...before, { at: performance.now() / 1000, queue: value.queue }].slice(-KEPT));
   }, [value]);
   const { queue, model } = value ?? status;
-  const { running, waiting, slots, cachePositions, prefixQueries, prefixHits } = queue;
+  const { running, waiting, slots, blocks, usedBlocks, prefixQueries, prefixHits } = queue;
   const line = (label: string, of: (queue: Status['queue']) => number) => ({
     label,
     points: moments.map(({ at, queue: then }) => [Math.round(at), of(then)] as const),
@@ -37,7 +37,7 @@ export function QueuePage({ api, status, active }: PageProps) {
         figures={[
           { name: 'running', value: `${running} of ${slots}` },
           { name: 'waiting', value: formatCount(waiting) },
-          { name: 'cache in use', value: formatShare(cachePositions / (slots * model.contextLength)) },
+          { name: 'cache in use', value: formatShare(usedBlocks / blocks) },
           { name: 'steps', value: formatCount(queue.steps) },
           { name: 'prompt tokens', value: formatCount(queue.promptTokens) },
           { name: 'generated tokens', value: formatCount(queue.generatedTokens) },
