@@ -23,7 +23,7 @@ export function QueuePage({ api, status, active }: PageProps) {
   useEffect(() => {
     if (value !== undefined) setMoments((before) => [...before, { at: performance.now() / 1000, queue: value.queue }].slice(-KEPT));
   }, [value]);
-  const { queue, model } = value ?? status;
+  const { queue } = value ?? status;
   const { running, waiting, slots, blocks, usedBlocks, prefixQueries, prefixHits } = queue;
   const line = (label: string, of: (queue: Status['queue']) => number) => ({
     label,
