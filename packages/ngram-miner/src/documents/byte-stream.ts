@@ -1,6 +1,7 @@
 /** The bytes of a file, unpacked, chunk by chunk: what is held is bounded by what a small slice of the packed file can become. */
 import { createGunzip } from 'node:zlib';
 import { Decompress } from 'fzstd';
+import xxhash from 'xxhash-wasm';
 import type { InputFile, OpenInput } from './input-file.js';
 import { TextError } from './text-error.js';
 import { ZstdFrames } from './zstd-frames.js';
@@ -60,27 +61,39 @@ async function* gunzip(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   }
 }
 
-/** All frames of a Zstandard file. Checksums of contents are not checked. */
+/** All frames of a Zstandard file, each with a decompressor of its own. */
 async function* unzstd(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let ready: Uint8Array[] = [];
+  const { create64 } = await xxhash();
   const frames = new ZstdFrames();
-  const decompress = new Decompress((data) => ready.push(data));
+  let ready: Uint8Array[] = [];
   const taken = () => {
     const found = ready;
     ready = [];
     return found;
   };
+  const begin = () => {
+    const hash = create64();
+    const decompress = new Decompress((data) => {
+      hash.update(data);
+      ready.push(data);
+    });
+    return { hash, decompress };
+  };
+  let frame = begin();
   try {
     for await (const chunk of packed) {
       for (const slice of slices(chunk, SLICE.zstd)) {
-        frames.push(slice);
-        decompress.push(slice);
+        for (const { bytes, end } of frames.push(slice)) {
+          frame.decompress.push(bytes, end !== undefined);
+          if (end === undefined) continue;
+          if (end.checksum !== undefined && end.checksum !== Number(frame.hash.digest() & 0xffff_ffffn))
+            throw new Error(`the frame from byte ${end.from} of the file on has another checksum`);
+          frame = begin();
+        }
         if (ready.length > 0) yield* taken();
       }
     }
     frames.end();
-    decompress.push(new Uint8Array(), true);
-    yield* taken();
   } catch (error) {
     yield* taken();
     throw error;

@@ -163,6 +163,11 @@ describe('what is wrong is named and the rest goes on:', () => {
   const utf16 = Buffer.from('\ufeffwide', 'utf16le');
   const twice = gzipSync(good);
   const raw = Buffer.from(zstdFrame(Buffer.from(good), 100));
+  /** What `zstd` makes of `good`; its last four bytes are the checksum. */
+  const summed = Buffer.from('28b52ffd04588100007b2274657874223a22676f6f64227d0a3dfaf02f', 'hex');
+  const damaged = Buffer.from(summed);
+  damaged[20] ^= 1;
+  const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 7, 7]);
   const deep = `${'['.repeat(100_000)}1${']'.repeat(100_000)}`;
   it.each<[string, Uint8Array | string, string, number, number]>([
     ['empty.txt', '', 'TEXT_EMPTY', -1, 0],
@@ -188,6 +193,7 @@ describe('what is wrong is named and the rest goes on:', () => {
     ['nogzip.jsonl.gz', good, 'TEXT_FORMAT', 0, 0],
     ['empty.jsonl.gz', '', 'TEXT_FORMAT', 0, 0],
     ['truncated.jsonl.zst', Buffer.concat([raw, raw.subarray(0, -3)]), 'TEXT_FORMAT', 16, 1],
+    ['checksum.jsonl.zst', Buffer.concat([raw, skippable, summed, damaged]), 'TEXT_FORMAT', 48, 3],
     ['nozstd.jsonl.zst', good, 'TEXT_FORMAT', 0, 0],
     ['empty.jsonl.zst', '', 'TEXT_FORMAT', 0, 0],
     ['window.jsonl.zst', Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8, 1, 0, 0]), 'TEXT_FORMAT', 0, 0],
@@ -200,6 +206,13 @@ describe('what is wrong is named and the rest goes on:', () => {
     expect(documents).toHaveLength(rest);
     const stopped = textsOfStrict(file);
     await expect(stopped).rejects.toMatchObject({ code, offset });
+  });
+
+  it('a Zstandard frame with another checksum, by where it begins in the file', async () => {
+    const { faults } = await read(write('sum.jsonl.zst', Buffer.concat([summed, skippable, summed, damaged])));
+    expect(faults.map(({ message }) => message)).toEqual([
+      expect.stringContaining(`the frame from byte ${2 * summed.length + 10} of the file`),
+    ]);
   });
 
   const textsOfStrict = async (file: string) => {
