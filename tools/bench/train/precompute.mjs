@@ -7,7 +7,7 @@ import { median } from './steps.mjs';
 /** @typedef {Awaited<ReturnType<typeof import('./inputs.mjs').inputsOf>>} Inputs */
 
 /** Training batches of a round. */
-const BATCHES = 12;
+const BATCHES = 6;
 /** F-grams of a round, the most frequent: a set of its own. */
 const FGRAMS = 16_000;
 

@@ -9,7 +9,7 @@ import { TrainingStep } from '../../../apps/train/dist/training/step.js';
 /** As the trainer has them. */
 const IN_FLIGHT = 2;
 /** A round of each form. */
-const STEPS = 12;
+const STEPS = 6;
 
 export const median = (/** @type {readonly number[]} */ xs) => [...xs].sort((a, b) => a - b)[xs.length >> 1];
 
