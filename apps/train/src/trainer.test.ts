@@ -1,13 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createModel, listCheckpoints, type ModelConfig } from '@sconelm/fgram-model';
+import { checkpointFolder, createModel, listCheckpoints, type ModelConfig } from '@sconelm/fgram-model';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { trainingSchema } from './run/training-config.js';
 import { trainModel } from './trainer.js';
 import { limitsOf } from './training/limits.js';
+import { goOnAs } from './training/place.js';
 import { TrainingStep } from './training/step.js';
 import { Windows } from './windows.js';
 
@@ -51,6 +52,7 @@ interface Given {
   readonly directory?: string;
   readonly model?: ModelConfig;
   readonly training?: z.input<typeof trainingSchema>;
+  readonly on?: Device;
   /** Held-out losses, one after the other. */
   readonly heldout?: readonly number[];
 }
@@ -58,7 +60,8 @@ interface Given {
 async function train({ steps, seed = 1, stopAt = Infinity, directory = join(folder, `run ${run++}`), ...given }: Given) {
   const ofRun = given.model ?? config;
   const abort = new AbortController();
-  const model = createModel(device, ofRun, { seed });
+  const { on = device } = given;
+  const model = createModel(on, ofRun, { seed });
   const windows =
     ofRun === withRows
       ? new Windows(tokens, new Uint8Array(400).fill(2), { T: 16, seed, fgramDropout: 0.3, matcher: pairs() })
@@ -67,7 +70,7 @@ async function train({ steps, seed = 1, stopAt = Infinity, directory = join(fold
     if (step >= stopAt) abort.abort(new Error('stopped'));
   };
   const heldout = [...(given.heldout ?? [])];
-  const result = await trainModel(device, model, windows, {
+  const result = await trainModel(on, model, windows, {
     training: trainingSchema.parse({ tokens: steps * 2 * 16, batch: 2, learningRate: 5e-3, seed, ...given.training }),
     directory,
     signal: abort.signal,
@@ -104,6 +107,25 @@ describe('training', () => {
     const curve = (result: typeof whole.result) => result?.metrics.map(({ seconds: _, ...rest }) => rest);
     expect(curve(resumed.result)).toEqual(curve(whole.result));
     expect(curve(resumed.result)?.length).toBeGreaterThan(2);
+  });
+
+  it('resumes with the kernels it was trained with, whatever has been measured since, and on another adapter only where that is allowed', async () => {
+    const [whole, stopped] = [await train({ steps: 40 }), await train({ steps: 40, stopAt: 17 })];
+    const { place } = JSON.parse(readFileSync(join(checkpointFolder(stopped.directory, 17), 'state.json'), 'utf8'));
+    expect(place).toMatchObject({ adapter: device.info.description, tuning: 'on' });
+    expect(Object.keys(place.forms).length).toBeGreaterThan(3);
+    // Something else has been measured since.
+    using other = await openDevice();
+    for (const [key, form] of Object.entries<string>(place.forms))
+      other.tuning.set(key, form === 'subgroup' ? 'subgroup-narrow' : 'subgroup');
+    const resumed = await train({ steps: 40, directory: stopped.directory, on: other });
+    expect(other.tuning.used).toEqual(expect.objectContaining(place.forms));
+    expect(resumed.parameters).toEqual(whole.parameters);
+
+    const elsewhere = { ...place, adapter: 'another one', tuning: 'off' } as const;
+    const changes = [`adapter another one, not ${device.info.description}`, 'SCONE_TUNE off, not on'];
+    expect(() => goOnAs(device, elsewhere, { allowChange: false })).toThrow(changes.join('; '));
+    expect(goOnAs(device, elsewhere, { allowChange: true })).toEqual(changes);
   });
 
   it('overfits one batch to a loss below 0.05', async () => {

@@ -10,6 +10,7 @@ import { trainingFlops } from './run/summary.js';
 import { EventLog } from './run/tensorboard.js';
 import type { TrainingConfig } from './run/training-config.js';
 import { limitsOf } from './training/limits.js';
+import { goOnAs, placeOf } from './training/place.js';
 import { loadState, saveState, type TrainingState } from './training/state.js';
 import { type StepReport, TrainingStep } from './training/step.js';
 import type { Windows } from './windows.js';
@@ -19,6 +20,10 @@ export interface TrainOptions {
   /** The run's folder. */
   readonly directory: string;
   readonly checkpointSeconds?: number;
+  /** Goes on from a checkpoint also on another adapter, or with other kernels, with other bits than the run would have had. */
+  readonly allowChange?: boolean;
+  /** Told what is different. */
+  readonly onChange?: (change: string) => void;
   readonly signal?: AbortSignal;
   /** The model's held-out loss; every `evaluateEvery` steps and at the end. */
   readonly evaluate?: () => Promise<number>;
@@ -53,13 +58,15 @@ const LOSS_SCALE = 2 ** 14;
  *   aborted, with a checkpoint written
  */
 export async function trainModel(device: Device, model: Model, windows: Windows, options: TrainOptions): Promise<TrainResult> {
-  const { training, directory, checkpointSeconds = 60, signal, onProgress } = options;
+  const { training, directory, checkpointSeconds = 60, allowChange = false, signal, onProgress } = options;
   const { batch } = training;
   const T = model.config.decoder.contextLength;
   await using _lock = await acquireLock(path.join(directory, 'training.lock'));
   using program = new TrainingStep(device, model, training);
   const saved = { variables: model.variables, moments: program.moments };
-  const watch = new Watch(training, await loadState(directory, saved));
+  const from = await loadState(directory, saved);
+  for (const change of from === undefined ? [] : goOnAs(device, from.place, { allowChange })) options.onChange?.(change);
+  const watch = new Watch(training, from);
   await using log = await MetricsLog.open(runPaths(directory).metrics, watch.step);
   await using events = await EventLog.open(runPaths(directory).events, log.entries, watch.seconds);
   const limits = limitsOf(training, T);
@@ -70,7 +77,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
   let lastSaved = performance.now();
   const save = async () => {
     await log.sync();
-    await saveState(directory, saved, await watch.state(seconds()), { last: training.keep });
+    await saveState(directory, saved, { ...(await watch.state(seconds())), place: placeOf(device) }, { last: training.keep });
     lastSaved = performance.now();
   };
   let shown: Partial<Metrics> = {};
@@ -217,7 +224,7 @@ class Watch {
     return true;
   }
 
-  async state(seconds: number): Promise<TrainingState> {
+  async state(seconds: number): Promise<Omit<TrainingState, 'place'>> {
     const unseen = await Promise.all(this.#pending);
     return {
       ...{ step: this.step, seconds, nodes: this.nodes, recent: [...this.seen, ...unseen], unseen: unseen.length },

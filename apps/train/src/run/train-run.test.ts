@@ -76,7 +76,9 @@ describe('a run', () => {
         .split('\n')
         .map((line) => JSON.parse(line));
     expect((await lines(paths.samples)).map(({ step }) => step)).toEqual([5, 10]);
-    expect((await lines(paths.sessions))[0].adapter).toBe(device.info.description);
+    const [session] = await lines(paths.sessions);
+    expect(session.adapter).toBe(device.info.description);
+    expect(session.commit).toMatch(/^[0-9a-f]{40}(-dirty)?$/);
     expect(existsSync(paths.events)).toBe(true);
     expect(existsSync(path.join(options.directory, 'preflight'))).toBe(false);
   });

@@ -1,7 +1,9 @@
 /** From options to a trained run: the folder, the windows, the training, with progress, held-out losses and samples on the way. */
+import { execFile } from 'node:child_process';
 import { appendFile } from 'node:fs/promises';
 import os from 'node:os';
 import process from 'node:process';
+import { promisify } from 'node:util';
 import { withArtifactErrors } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
 import { createModel, evaluate, listCheckpoints, type Model, type ModelConfig, runPaths } from '@sconelm/fgram-model';
@@ -43,11 +45,13 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
   const { isResumed, changes } = await startRun(directory, config, training, inputs, {
     ...(allowChange === undefined ? {} : { allowChange }),
   });
-  for (const change of changes) progress.note(`changed: ${change}`);
+  const onChange = (change: string) => progress.note(`changed: ${change}`);
+  changes.forEach(onChange);
   const windows = await windowsOf(options);
   progress.note(`${isResumed ? 'going on with' : 'training'} ${label}: ${training.batch * config.decoder.contextLength} tokens per step`);
   await appendLine(runPaths(directory).sessions, {
     ...{ date: new Date().toISOString(), command: process.argv.slice(2).join(' '), adapter: device.info.description },
+    ...(await commitHere()),
     ...{ node: process.version, cpu: os.cpus()[0]?.model, cores: os.cpus().length, changes },
   });
   const model = createModel(device, config, { seed: training.seed, scale: training.initScale });
@@ -70,6 +74,8 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
     const result = await trainModel(device, model, windows, {
       training,
       directory,
+      ...(allowChange === undefined ? {} : { allowChange }),
+      onChange,
       ...(signal === undefined ? {} : { signal }),
       ...(training.evaluateEvery === 0 || evaluating === undefined ? {} : { evaluate: evaluating }),
       ...(training.sampleEvery === 0 ? {} : { sample: (step: number) => appendSample(device, model, options, step) }),
@@ -160,6 +166,16 @@ async function sampleText(device: Device, model: Model, options: TrainRunOptions
     ...(signal === undefined ? {} : { signal }),
   });
   return tokens.map((token) => token.text).join('');
+}
+
+/** Of the repository that the command was given in, where it is one. */
+async function commitHere(): Promise<{ readonly commit?: string }> {
+  try {
+    const { stdout } = await promisify(execFile)('git', ['describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']);
+    return { commit: stdout.trim() };
+  } catch {
+    return {};
+  }
 }
 
 async function appendLine(file: string, value: unknown): Promise<void> {

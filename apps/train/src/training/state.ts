@@ -5,6 +5,7 @@ import { loadCheckpoint, saveCheckpoint } from '@sconelm/decoder';
 import { checkpointFolder, listCheckpoints, publishCheckpoint } from '@sconelm/fgram-model';
 import type { Variable } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
+import { placeSchema } from './place.js';
 
 /** JSON has no NaN and no Infinity: null stands for any number that is not finite. */
 const number = z
@@ -15,7 +16,7 @@ const reports = z.array(z.strictObject({ loss: number, norm: number }));
 
 const form = {
   kind: 'scone-training-state',
-  version: 2,
+  version: 3,
   schema: z.strictObject({
     step: z.int().nonnegative(),
     seconds: z.number(),
@@ -32,6 +33,7 @@ const form = {
     skippedInRow: z.int(),
     /** The least held-out loss of an evaluation. */
     best: z.strictObject({ step: z.int(), loss: z.number() }).nullable(),
+    place: placeSchema,
   }),
 };
 

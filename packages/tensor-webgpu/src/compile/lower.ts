@@ -69,8 +69,8 @@ export interface LoweringOptions {
   readonly batchInvariant: boolean;
   /** Whether elementwise chains, and the products before them, run as one kernel. */
   readonly fuse: boolean;
-  /** The form that was measured to be the fastest, if any. */
-  formOf(key: string): string | undefined;
+  /** Of the forms of a kernel the one that is used. */
+  choose(key: string, forms: readonly string[]): string;
 }
 
 export interface Lowered {
@@ -355,7 +355,7 @@ class Lowering {
       choose: (key, forms) => {
         const choice = { key, forms, op, inputs: node.inputs.map(({ shape, dtype }) => ({ shape, dtype })), attributes };
         if (!this.choices.some((known) => known.key === key)) this.choices.push(choice);
-        const chosen = this.#options.formOf(key);
+        const chosen = this.#options.choose(key, forms);
         return forms.find((form) => form === chosen) ?? forms[0];
       },
       ...(fused === undefined ? {} : { epilogue: fused.epilogue }),

@@ -85,12 +85,12 @@ export function lowerGraph(
   device: Device,
   { outputs, updates }: ProgramGraph,
   { batchInvariant = false, fuse = true }: CompileOptions = {},
-  formOf = (key: string) => device.tuning.formOf(key),
+  choose: (key: string, forms: readonly string[]) => string = (key, forms) => device.tuning.choose(key, forms),
 ): Lowered {
   const names = Object.keys(outputs);
   const simplified = simplify([...Object.values(outputs), ...updates.map(({ value }) => value)]);
   const targets = updates.map(({ leaf }, i) => ({ leaf, value: simplified[names.length + i] }));
-  return lower(simplified.slice(0, names.length), targets, { adapter: device.traits, batchInvariant, fuse, formOf });
+  return lower(simplified.slice(0, names.length), targets, { adapter: device.traits, batchInvariant, fuse, choose });
 }
 
 /** The pipeline of a step. */

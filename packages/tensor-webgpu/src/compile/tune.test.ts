@@ -48,6 +48,21 @@ describe('preparing a program', () => {
     expect(await kernelsCompiled(fourth, options)).toBe(1);
   });
 
+  it('keeps a form that is pinned, and refuses one that there is not', async () => {
+    const traits = { software: false, subgroups: false };
+    using first = await openDevice({ traits });
+    await kernelsCompiled(first, {});
+    const [[key, form]] = Object.entries(first.tuning.used);
+    const other = form === 'tile-32' ? 'tile-64' : 'tile-32';
+    using second = await openDevice({ traits });
+    second.tuning.pin({ [key]: other });
+    expect(await kernelsCompiled(second, {})).toBe(1);
+    expect(second.tuning.used).toEqual({ [key]: other });
+    using third = await openDevice({ traits });
+    third.tuning.pin({ [key]: 'tile-7' });
+    await expect(kernelsCompiled(third, {})).rejects.toMatchObject({ code: 'TUNE_FORM', message: expect.stringContaining("'tile-7'") });
+  });
+
   it('refuses a mode it does not know', async () => {
     process.env.SCONE_TUNE = 'maybe';
     await expect(openDevice()).rejects.toMatchObject({ code: 'TUNE_MODE' });

@@ -24,6 +24,9 @@ export class Tuning {
   readonly #forms = new Map<string, string>();
   /** Choices that were measured by this process. */
   readonly #own = new Set<string>();
+  /** Choices of another process, which are kept whatever is measured. */
+  readonly #pinned = new Map<string, string>();
+  readonly #used = new Map<string, string>();
   #loaded: Promise<void> | undefined;
 
   constructor(adapter: string, mode: TuneMode) {
@@ -42,13 +45,34 @@ export class Tuning {
     for (const [key, form] of Object.entries(known)) if (!this.#forms.has(key)) this.#forms.set(key, form);
   }
 
-  formOf(key: string): string | undefined {
-    return this.mode === 'off' ? undefined : this.#forms.get(key);
+  /** The form of a kernel: pinned, measured, or the first that is offered. @throws {TensorError} TUNE_FORM: the pinned one is not offered */
+  choose(key: string, forms: readonly string[]): string {
+    const pinned = this.#pinned.get(key);
+    if (pinned !== undefined && !forms.includes(pinned)) {
+      const what = `'${key}' is to be computed in the form '${pinned}'; there are ${forms.join(', ')}`;
+      throw new TensorError('TUNE_FORM', what, {
+        remedy: 'Use the version of this package and the adapter that the form was chosen with.',
+      });
+    }
+    const known = pinned ?? (this.mode === 'off' ? undefined : this.#forms.get(key));
+    if (known === undefined || !forms.includes(known)) return forms[0];
+    this.#used.set(key, known);
+    return known;
+  }
+
+  /** The forms that are pinned, and the measured ones that programs were compiled with: pinned in another process on this adapter, they give the same bits. */
+  get used(): Readonly<Record<string, string>> {
+    return Object.fromEntries([...this.#pinned, ...this.#used].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** Keeps these forms, whatever is measured. Programs that are compiled already stay as they are. */
+  pin(forms: Readonly<Record<string, string>>): void {
+    for (const [key, form] of Object.entries(forms)) this.#pinned.set(key, form);
   }
 
   /** Whether `key` is to be measured. */
   isOpen(key: string): boolean {
-    return this.mode !== 'off' && !this.#own.has(key) && (this.mode === 'force' || !this.#forms.has(key));
+    return this.mode !== 'off' && !this.#pinned.has(key) && !this.#own.has(key) && (this.mode === 'force' || !this.#forms.has(key));
   }
 
   set(key: string, form: string): void {
