@@ -28,6 +28,17 @@ describe('the engine', () => {
     expect(engine.status.prefixHits).toBe(16 + 20);
   });
 
+  it('keeps to the prompt it was given, though who asked goes on to use his list', async () => {
+    const engine = new Engine(decoderOf(1));
+    const tokens = [1, 2, 3];
+    const kinds: string[] = [];
+    for await (const event of engine.generate({ prompt: tokens, maxTokens: 4, sampling: {}, stopTokens: new Set() })) {
+      kinds.push(event.kind);
+      if (event.kind === 'token') tokens.push(event.token);
+    }
+    expect(kinds).toEqual(['token', 'token', 'token', 'token', 'end']);
+  });
+
   it('frees the slot of whoever leaves within a step, in the middle of a prompt too', async () => {
     const engine = new Engine(decoderOf(1), { chunk: 1 });
     const request = { prompt: Array.from({ length: 30 }, () => 1), maxTokens: 10, sampling: {}, stopTokens: new Set<number>() };

@@ -28,9 +28,10 @@ export class Sequence {
 
   /** @throws {DecoderError} SAMPLING_OPTION */
   constructor(request: GenerationRequest, { vocabSize, onLeave }: { readonly vocabSize: number; readonly onLeave: () => void }) {
-    this.request = request;
-    this.#vocabSize = vocabSize;
     this.#text = Array.from(request.prompt);
+    // A copy: who asks may go on with his own list.
+    this.request = { ...request, prompt: [...this.#text] };
+    this.#vocabSize = vocabSize;
     this.#sampler = new Sampler(request.sampling, this.#text);
     this.events = new Channel(() => {
       this.isLeft = true;
