@@ -8,10 +8,10 @@ import { formatManifest } from '@sconelm/artifact';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type StaticServer, serveStatic } from '../tools/static-server.mjs';
 import { commandsInFolder } from './command.js';
 import { expectAccessible } from './expect-accessible.js';
 import { SCRIPT_PAYLOADS } from './script-payloads.js';
-import { type StaticServer, serveStatic } from './static-server.js';
 import { button, launchBrowser, load, missingBrowser, openPage, POLICY, WEBGPU, write } from './tab-page.js';
 import { createTinyRun } from './tiny-run.js';
 

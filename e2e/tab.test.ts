@@ -9,8 +9,8 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { TokenMatch } from '../apps/infer/src/matches.js';
 import { formatBytes } from '../apps/infer/web/components/format.js';
+import { type StaticServer, serveStatic } from '../tools/static-server.mjs';
 import { commandsInFolder } from './command.js';
-import { type StaticServer, serveStatic } from './static-server.js';
 import {
   button,
   figure,

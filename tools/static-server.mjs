@@ -1,12 +1,12 @@
-/** A plain server of files, as a static host is one: GET, one range, no more. */
+/** A plain server of files, as a static host is one: GET, one range, no more. For tests and benches of pages. */
 import { readFile, stat } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 
-const TYPES: Readonly<Record<string, string>> = {
+/** @type {Readonly<Record<string, string>>} */
+const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
   '.css': 'text/css',
@@ -14,31 +14,32 @@ const TYPES: Readonly<Record<string, string>> = {
   '.json': 'application/json',
 };
 
-export interface StaticServer {
-  readonly port: number;
-  /** `http://127.0.0.1:PORT`. */
-  readonly url: string;
-  /** Requests since the server began or the list was emptied, and the bytes of their answers. */
-  readonly seen: { readonly method: string; readonly path: string; readonly headers: readonly string[]; bytes: number }[];
-  /** What browsers have reported, by POST. */
-  readonly reports: string[];
-  /** How long an answer is kept waiting; it may be changed. */
-  delayMs: number;
-  close(): void;
-}
+/**
+ * @typedef {object} Asked a request, and the bytes of its answer
+ * @property {string} method
+ * @property {string} path
+ * @property {readonly string[]} headers by their names
+ * @property {number} bytes
+ */
+/**
+ * @typedef {object} StaticServer
+ * @property {number} port
+ * @property {string} url `http://127.0.0.1:PORT`
+ * @property {Asked[]} seen since the server began or the list was emptied
+ * @property {string[]} reports what browsers have reported, by POST
+ * @property {number} delayMs how long an answer is kept waiting; it may be changed
+ * @property {() => void} close
+ */
 
-/** @param headers that every answer has */
-export async function serveStatic(folder: string, headers: Readonly<Record<string, string>> = {}): Promise<StaticServer> {
-  const seen: StaticServer['seen'] = [];
-  const reports: string[] = [];
-  const server: Server = createServer(async (request, response) => {
+/** @param {string} folder @param {Readonly<Record<string, string>>} headers that every answer has @returns {Promise<StaticServer>} */
+export async function serveStatic(folder, headers = {}) {
+  /** @type {Asked[]} */
+  const seen = [];
+  /** @type {string[]} */
+  const reports = [];
+  const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    const asked: StaticServer['seen'][number] = {
-      method: request.method ?? '',
-      path: pathname,
-      headers: Object.keys(request.headers),
-      bytes: 0,
-    };
+    const asked = { method: request.method ?? '', path: pathname, headers: Object.keys(request.headers), bytes: 0 };
     seen.push(asked);
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     if (request.method === 'POST') {
@@ -62,8 +63,8 @@ export async function serveStatic(folder: string, headers: Readonly<Record<strin
       response.writeHead(404).end();
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const served = { port, url: `http://127.0.0.1:${port}`, seen, reports, delayMs: 0, close: () => void server.close() };
   return served;
 }
