@@ -2,12 +2,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkpointFolder, createModel, listCheckpoints, type ModelConfig } from '@sconelm/fgram-model';
-import { type Device, openDevice } from '@sconelm/tensor-webgpu';
+import { type Device, openDevice, type Variable } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { trainingSchema } from './run/training-config.js';
 import { trainModel } from './trainer.js';
 import { limitsOf } from './training/limits.js';
+import { settleMicroBatch } from './training/micro-batch.js';
 import { goOnAs } from './training/place.js';
 import { TrainingStep } from './training/step.js';
 import { Windows } from './windows.js';
@@ -26,6 +27,7 @@ const decoder = { vocabSize: 64, contextLength: 16, layers: 1, width: 32, heads:
 const config: ModelConfig = { decoder, fgram: { maxLength: 3, layers: 1, width: 32, heads: 2, unit: 0.03, finalNorm: false } };
 const tokens = Int32Array.from({ length: 400 }, (_, i) => (i * i * 7 + i) % 61);
 const lengths = Uint8Array.from({ length: 400 }, (_, i) => 1 + (i % 3));
+type Values = Awaited<ReturnType<Variable['read']>>;
 let run = 0;
 
 /** Every pair of tokens is an f-gram. */
@@ -83,6 +85,10 @@ async function train({ steps, seed = 1, stopAt = Infinity, directory = join(fold
   return { directory, result, parameters: await Promise.all(model.variables.map((variable) => variable.read())) };
 }
 
+/** Of all values of all parameters. */
+const mostDifference = (a: readonly Values[], b: readonly Values[]) =>
+  Math.max(...a.map((values, i) => Array.from(values).reduce((most, value, j) => Math.max(most, Math.abs(value - b[i][j])), 0)));
+
 describe('training', () => {
   it('gives the same bits twice with one seed, and other bits with another', async () => {
     const [a, b, c] = [await train({ steps: 30 }), await train({ steps: 30 }), await train({ steps: 30, seed: 2 })];
@@ -93,6 +99,7 @@ describe('training', () => {
   it.each<[string, Omit<Given, 'steps'>]>([
     ['of an f-gram model', {}],
     ['with residual rows and dropout of f-grams', { model: withRows }],
+    ['with residual rows by micro-batches', { model: withRows, training: { microBatch: 1 } }],
     [
       'in mixed precision, by micro-batches, leaving spikes out',
       { training: { precision: 'mixed', microBatch: 1, onBadStep: 'skip', spike: 3 } },
@@ -139,15 +146,44 @@ describe('training', () => {
     expect(metrics.at(-1)?.loss).toBeLessThan(0.05);
   });
 
-  it('by micro-batches makes the steps of the whole batch', async () => {
-    const [whole, parts] = [await train({ steps: 10 }), await train({ steps: 10, training: { microBatch: 1 } })];
-    const difference = Math.max(
-      ...whole.parameters.flatMap((values, i) => Array.from(values, (value, j) => Math.abs(value - parts.parameters[i][j]))),
-    );
-    expect(difference).toBeLessThan(2e-3);
+  it.each([
+    ['', config],
+    [' with residual rows', withRows],
+  ])('by micro-batches makes the steps of the whole batch%s', async (_, model) => {
+    const [whole, parts] = [await train({ steps: 10, model }), await train({ steps: 10, model, training: { microBatch: 1 } })];
+    expect(mostDifference(whole.parameters, parts.parameters)).toBeLessThan(2e-3);
     expect(parts.parameters).not.toEqual(whole.parameters);
     await expect(train({ steps: 1, training: { batch: 3, microBatch: 2 } })).rejects.toThrow(/no multiple of 2/);
-    await expect(train({ steps: 1, model: withRows, training: { microBatch: 1 } })).rejects.toThrow(/whole batches/);
+  });
+
+  it('computes blocks again in less memory: the same steps', async () => {
+    const [kept, again] = [await train({ steps: 10 }), await train({ steps: 10, training: { recompute: true } })];
+    expect(mostDifference(kept.parameters, again.parameters)).toBeLessThan(1e-4);
+    const deep: ModelConfig = { decoder: { ...decoder, layers: 6 } };
+    const batch = new Windows(tokens, lengths, { T: 16, seed: 1 }).batch(0, 8);
+    const [most, less] = [false, true].map((recompute) => {
+      using model = createModel(device, deep, { seed: 1 });
+      using step = new TrainingStep(device, model, trainingSchema.parse({ batch: 8, recompute }));
+      expect(step.passBytes(batch)).toBe(step.report(batch).arenaBytes);
+      return step.passBytes(batch);
+    });
+    expect(less).toBeLessThan(0.6 * most);
+  });
+
+  it('takes as many windows at a time as the adapter has room for', () => {
+    using model = createModel(device, config, { seed: 1 });
+    const batch = new Windows(tokens, lengths, { T: 16, seed: 1 }).batch(0, 8);
+    const training = trainingSchema.parse({ batch: 8, microBatch: 'auto' });
+    const settled = (maxBufferBytes: number) => {
+      const small = Object.create(device, { info: { value: { ...device.info, maxBufferBytes } } });
+      return settleMicroBatch(small, model, training, batch);
+    };
+    const bytesOf = (microBatch: number) => {
+      using step = new TrainingStep(device, model, training, { microBatch });
+      return step.passBytes(batch);
+    };
+    expect([8, 4, 2, 1].map((windows) => settled(1.26 * bytesOf(windows)))).toEqual([8, 4, 2, 1]);
+    expect(() => settled(1.2 * bytesOf(1))).toThrow(/one window takes/);
   });
 
   it('in mixed precision learns as in single precision', async () => {

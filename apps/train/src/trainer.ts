@@ -10,6 +10,7 @@ import { trainingFlops } from './run/summary.js';
 import { EventLog } from './run/tensorboard.js';
 import type { TrainingConfig } from './run/training-config.js';
 import { limitsOf } from './training/limits.js';
+import { settleMicroBatch } from './training/micro-batch.js';
 import { goOnAs, placeOf } from './training/place.js';
 import { loadState, saveState, type TrainingState } from './training/state.js';
 import { type StepReport, TrainingStep } from './training/step.js';
@@ -62,7 +63,8 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
   const { batch } = training;
   const T = model.config.decoder.contextLength;
   await using _lock = await acquireLock(path.join(directory, 'training.lock'));
-  using program = new TrainingStep(device, model, training);
+  const microBatch = settleMicroBatch(device, model, training, windows.batch(0, batch));
+  using program = new TrainingStep(device, model, training, { microBatch });
   const saved = { variables: model.variables, moments: program.moments };
   const from = await loadState(directory, saved);
   for (const change of from === undefined ? [] : goOnAs(device, from.place, { allowChange })) options.onChange?.(change);

@@ -1,5 +1,5 @@
 /** The transformer block of both models, from GPT-2's [Radford et al., 2019] to Llama's [Touvron et al., 2023], as its configuration says. */
-import { concat, fill, gelu, iota, layerNorm, rmsNorm, type Shape, silu, type Tensor, zeros } from '@sconelm/tensor-webgpu';
+import { checkpoint, concat, fill, gelu, iota, layerNorm, rmsNorm, type Shape, silu, type Tensor, zeros } from '@sconelm/tensor-webgpu';
 import { type BlockConfig, completeBlock } from './config.js';
 import { type Rotation, rotateHeads } from './rotary.js';
 
@@ -85,6 +85,19 @@ export function transformerBlock(
     stream.add(normAfter ? norm(branch(stream), p, name, config) : branch(norm(stream, p, name, config)));
   return addBranch(addBranch(x, attention, `${prefix}.ln1`), feedForward, `${prefix}.ln2`);
 }
+
+/** A transformer block as a function: `transformerBlock`, or one that is computed in another way. */
+export type Block = typeof transformerBlock;
+
+/** `transformerBlock`, computed again in the backward pass instead of kept for it: only its input is. [Chen et al., 2016] */
+export const recomputedBlock: Block = (x, p, prefix, config, attend, rotation) => {
+  const names = Object.keys(blockShapes(prefix, config));
+  const [y] = checkpoint([x, ...names.map(p)], (input, ...parameters) => {
+    const byName = new Map(names.map((name, i) => [name, parameters[i]]));
+    return [transformerBlock(input, (name) => byName.get(name) ?? p(name), prefix, config, attend, rotation)];
+  });
+  return y;
+};
 
 /** Clamps, normalises and rotates as configured; in GPT-2 nothing is to be done. @param qkv [N, (H + 2G)·d] */
 function placeQueriesAndKeys(qkv: Tensor, p: Parameters, prefix: string, config: BlockConfig, rotation: Rotation | undefined): Tensor {

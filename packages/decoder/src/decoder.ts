@@ -1,6 +1,6 @@
 /** The decoder as pure functions over symbolic tensors: training, evaluation and inference share them. (SCONE, Alg. 4) */
 import { causalAttention, crossEntropy, type Tensor, tensor } from '@sconelm/tensor-webgpu';
-import { blockShapes, norm, normShapes, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
+import { type Block, blockShapes, norm, normShapes, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
 import { completeBlock, type DecoderConfig } from './config.js';
 import { normal, seedFor } from './random.js';
 import { type Rotation, rotationInputs } from './rotary.js';
@@ -52,15 +52,16 @@ export function decoderTrunk(
   config: DecoderConfig,
   attend: (qkv: Tensor, layer: number) => Tensor,
   rotation?: Rotation,
+  block: Block = transformerBlock,
 ): Tensor {
   let hidden = x;
   for (let layer = 0; layer < config.layers; layer++)
-    hidden = transformerBlock(hidden, p, `h.${layer}`, config, (qkv) => attend(qkv, layer), rotation);
+    hidden = block(hidden, p, `h.${layer}`, config, (qkv) => attend(qkv, layer), rotation);
   return norm(hidden, p, 'lnf', config);
 }
 
 /** Hidden states after the final norm. @param embeddings [B, T, D] without positions @returns [B·T, D] */
-export function decoderHidden(embeddings: Tensor, p: Parameters, config: DecoderConfig): Tensor {
+export function decoderHidden(embeddings: Tensor, p: Parameters, config: DecoderConfig, block?: Block): Tensor {
   const [B, T, D] = embeddings.shape;
   const { heads, rotary } = config;
   const { keyValueHeads, headDim } = completeBlock(config);
@@ -68,7 +69,7 @@ export function decoderHidden(embeddings: Tensor, p: Parameters, config: Decoder
     causalAttention(qkv.reshape([B, T, qkv.shape[1]]), { heads, keyValueHeads }).reshape([B * T, heads * headDim]);
   if (rotary === undefined) {
     const positions = p('pos.weight').slice([0, 0], [T, D]);
-    return decoderTrunk(embeddings.add(positions).reshape([B * T, D]), p, config, attend);
+    return decoderTrunk(embeddings.add(positions).reshape([B * T, D]), p, config, attend, undefined, block);
   }
   const { cos, sin } = rotationInputs(
     rotary,
@@ -76,7 +77,7 @@ export function decoderHidden(embeddings: Tensor, p: Parameters, config: Decoder
     Int32Array.from({ length: T }, (_, t) => t),
   );
   const rotation = { cos: tensor(cos.data, cos.shape), sin: tensor(sin.data, sin.shape) };
-  return decoderTrunk(embeddings.reshape([B * T, D]), p, config, attend, rotation);
+  return decoderTrunk(embeddings.reshape([B * T, D]), p, config, attend, rotation, block);
 }
 
 /** Logits over the vocabulary. @param hidden [N, D] @returns [N, V] */
@@ -85,6 +86,6 @@ export function decoderLogits(hidden: Tensor, p: Parameters, { tiedHead = true }
 }
 
 /** Cross-entropy of each target in nats. @param embeddings [B, T, D] @param targets [B, T] i32 @returns [B·T] */
-export function decoderLosses(embeddings: Tensor, targets: Tensor, p: Parameters, config: DecoderConfig): Tensor {
-  return crossEntropy(decoderLogits(decoderHidden(embeddings, p, config), p, config), targets.reshape([targets.size]));
+export function decoderLosses(embeddings: Tensor, targets: Tensor, p: Parameters, config: DecoderConfig, block?: Block): Tensor {
+  return crossEntropy(decoderLogits(decoderHidden(embeddings, p, config, block), p, config), targets.reshape([targets.size]));
 }

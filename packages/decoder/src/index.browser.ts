@@ -1,6 +1,16 @@
 /** All of this package that runs in browsers: what is here of files reads bytes that are at hand. */
 export { type BatchInput, BatchSession, blockPositions, contextBlocks, type SessionInput } from './batch-session.js';
-export { blockShapes, linear, norm, normShapes, type ParameterShapes, type Parameters, transformerBlock } from './block.js';
+export {
+  type Block,
+  blockShapes,
+  linear,
+  norm,
+  normShapes,
+  type ParameterShapes,
+  type Parameters,
+  recomputedBlock,
+  transformerBlock,
+} from './block.js';
 export { type BlockConfig, type DecoderConfig, decoderConfigSchema, parseDecoderConfig, withContext } from './config.js';
 export { type Cost, type CostOptions, cacheBytes, countParameters, formatCost, inferenceFlopsPerToken, modelCost } from './cost.js';
 export { decoderHidden, decoderLogits, decoderLosses, decoderShapes, initialValues } from './decoder.js';

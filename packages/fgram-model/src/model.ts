@@ -1,5 +1,5 @@
 /** The f-gram model A over a forest, and the embeddings it gives. (SCONE, Alg. 1 and section 3) */
-import { linear, norm, type Parameters, transformerBlock } from '@sconelm/decoder';
+import { type Block, linear, norm, type Parameters, transformerBlock } from '@sconelm/decoder';
 import { ancestorAttention, type HostTensor, hostTensor, sigmoid, type Tensor } from '@sconelm/tensor-webgpu';
 import { type FgramModelConfig, RESIDUAL } from './config.js';
 import type { BatchForest, Forest } from './forest.js';
@@ -51,13 +51,14 @@ export function fgramRows(
   p: Parameters,
   config: FgramModelConfig,
   residual: Tensor | undefined = residualOf(x, p, config),
+  block: Block = transformerBlock,
 ): Tensor {
-  const rows = config.layers === 0 ? p('tok.weight').gatherRows(x.nodeTokens) : modelRows(x, p, config);
+  const rows = config.layers === 0 ? p('tok.weight').gatherRows(x.nodeTokens) : modelRows(x, p, config, block);
   return residual === undefined ? rows : rows.add(residual);
 }
 
 /** A's row per node, combined with the node's token. */
-function modelRows({ nodeTokens, depths, ancestors, ends }: ForestTensors, p: Parameters, config: FgramModelConfig): Tensor {
+function modelRows({ nodeTokens, depths, ancestors, ends }: ForestTensors, p: Parameters, config: FgramModelConfig, block: Block): Tensor {
   const { layers, heads, unit, finalNorm, combine = 'replace', ownTable } = config;
   const input = p(ownTable ? 'fgram.tok.weight' : 'tok.weight')
     .gatherRows(nodeTokens)
@@ -65,7 +66,7 @@ function modelRows({ nodeTokens, depths, ancestors, ends }: ForestTensors, p: Pa
     .mul(1 / unit);
   let x = input;
   for (let layer = 0; layer < layers; layer++) {
-    x = transformerBlock(x, p, `fgram.h.${layer}`, config, (qkv) =>
+    x = block(x, p, `fgram.h.${layer}`, config, (qkv) =>
       // There is no f16 form: attention over a few ancestors is little work.
       ancestorAttention(qkv.cast('f32'), ancestors, ends, { heads }).cast(qkv.dtype),
     );

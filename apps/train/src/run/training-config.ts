@@ -36,7 +36,11 @@ export const trainingSchema = z.strictObject({
   flops: z.number().positive().optional().describe('training FLOPs in all; of several limits the nearest counts'),
   minutes: z.number().positive().optional().describe('minutes of training in all'),
   batch: z.int().positive().default(4).describe('windows per step'),
-  microBatch: z.int().positive().optional().describe('windows at a time; the gradients of a batch are summed (default: the batch)'),
+  microBatch: z
+    .union([z.int().positive(), z.literal('auto')])
+    .optional()
+    .describe('windows at a time; the gradients of a batch are summed (default: the batch; auto: as many as the adapter takes)'),
+  recompute: z.boolean().default(false).describe('compute blocks again in the backward pass instead of keeping their values: less memory'),
   precision: z.enum(['f32', 'mixed']).default('f32').describe('mixed: passes in f16, parameters and sums in f32, the loss scaled'),
   learningRate: z.number().positive().default(6e-3).describe('peak of the schedule'),
   schedule: z.enum(['cosine', 'wsd']).default('cosine').describe('down to a tenth by a cosine; or a plateau, then down to zero'),

@@ -2,7 +2,7 @@
  * One optimiser step as programs: loss, gradients, AdamW, and Adam on the residual rows that the batch touches. A batch may be cut into micro-batches
  * whose gradients are summed first: what exchanges gradients between devices would stand between the two programs.
  */
-import { decoderLosses } from '@sconelm/decoder';
+import { decoderLosses, recomputedBlock, transformerBlock } from '@sconelm/decoder';
 import { batchForest, batchInputs, embed, type ForestTensors, fgramRows, type Model, RowAdam, residualOf } from '@sconelm/fgram-model';
 import {
   AdamW,
@@ -15,7 +15,10 @@ import {
   type ProgramReport,
   stack,
   type Tensor,
+  update,
   type Variable,
+  type VariableSet,
+  zeros,
 } from '@sconelm/tensor-webgpu';
 import { TrainError } from '../errors.js';
 import type { TrainingConfig } from '../run/training-config.js';
@@ -37,15 +40,35 @@ export interface StepSettings {
   readonly lossLimit: number;
 }
 
-type BatchTensors = ForestTensors & { readonly baseTokens: Tensor; readonly nodeOf: Tensor; readonly targets: Tensor };
+type BatchTensors = ForestTensors & {
+  readonly baseTokens: Tensor;
+  readonly nodeOf: Tensor;
+  readonly targets: Tensor;
+  /** With micro-batches: the place of each node's residual row among those that the whole batch touches; −1 where it has none. */
+  readonly places: Tensor;
+};
+/** [B·T] the residual rows that the whole batch touches, each once; −1 beyond them. */
+type Touched = { readonly rowIds: Tensor };
 type Settings = { readonly rates: Tensor; readonly scale: Tensor; readonly limit: Tensor; readonly zero: Tensor };
 type Report = { report: Tensor };
+
+interface TouchedRows {
+  /** By id. */
+  readonly places: ReadonlyMap<number, number>;
+  readonly ids: Int32Array<ArrayBuffer>;
+}
 
 /** Stands for Infinity, which a shader may not see. */
 const LARGEST = 3e38;
 
 /** A batch's f-grams as `batchForest` gives them. */
 export type ForestBuilder = typeof batchForest;
+
+export interface StepOptions {
+  /** Windows at a time; all of the batch by default. */
+  readonly microBatch?: number | undefined;
+  readonly forest?: ForestBuilder;
+}
 
 export class TrainingStep implements Disposable {
   /** Of both optimisers, for checkpoints. */
@@ -60,20 +83,25 @@ export class TrainingStep implements Disposable {
   /** The whole step, or one micro-batch of it. */
   readonly #pass: Program<BatchTensors & Settings, Report>;
   /** With micro-batches: the optimiser's step. */
-  readonly #apply: Program<Settings, Report> | undefined;
+  readonly #apply: Program<Settings & Touched, Report> | undefined;
+  /** Sums of the gradients of residual rows over micro-batches, [B·T, d]. */
+  readonly #rowSums: VariableSet | undefined;
 
-  /** @throws {TrainError} TRAIN_OPTION: micro-batches that do not divide the batch, or of residual rows; nothing but a frozen decoder */
-  constructor(device: Device, model: Model, training: TrainingConfig, { forest = batchForest }: { readonly forest?: ForestBuilder } = {}) {
+  /** @throws {TrainError} TRAIN_OPTION: micro-batches that do not divide the batch; nothing but a frozen decoder */
+  constructor(
+    device: Device,
+    model: Model,
+    training: TrainingConfig,
+    { microBatch = training.batch, forest = batchForest }: StepOptions = {},
+  ) {
     const { dense, residual } = model;
-    const { batch, microBatch = batch } = training;
+    const { batch } = training;
     if (batch % microBatch !== 0)
       throw new TrainError(
         'TRAIN_OPTION',
         `a batch of ${batch} windows is no multiple of ${microBatch}`,
         'Give a --micro-batch that divides it.',
       );
-    if (microBatch !== batch && residual !== undefined)
-      throw new TrainError('TRAIN_OPTION', 'residual rows are trained by whole batches only', 'Leave out --micro-batch.');
     if (training.freezeMain && model.config.fgram === undefined)
       throw new TrainError('TRAIN_OPTION', 'a frozen decoder without f-grams has nothing to train', 'Leave out --plain or --freeze-main.');
     this.#model = model;
@@ -101,13 +129,22 @@ export class TrainingStep implements Disposable {
     }
     const sums = new GradientAccumulator(device, dense);
     this.#sums = sums;
+    const touchedRows = batch * model.config.decoder.contextLength;
+    this.#rowSums = residual && device.variables({ 'row.sums': { shape: [touchedRows, residual.shape[1]] } }, 'sums of row gradients');
+    const rowSums = this.#rowSums?.get('row.sums');
+    rowSums?.write(new Float32Array(rowSums.tensor.size));
     this.#pass = device.compile((x: BatchTensors & Settings) => {
-      const { loss, gradients } = lossAndGradients(x, model, training, dtype);
-      return { outputs: { report: stack([loss]) }, updates: sums.add(gradients) };
+      const { loss, gradients, touched } = lossAndGradients(x, model, training, dtype);
+      const rows = touched && rowSums && [update(rowSums, rowSums.tensor.add(touched.scatterRows(x.places, touchedRows)))];
+      return { outputs: { report: stack([loss]) }, updates: [...sums.add(gradients), ...(rows ?? [])] };
     });
-    this.#apply = device.compile(({ rates }: Settings) => {
+    this.#apply = device.compile(({ rates, rowIds }: Settings & Touched) => {
       const { updates, norm } = this.#optimizer.step(sums.mean(this.#microBatches), rates);
-      return { outputs: { report: stack([norm]) }, updates: [...updates, ...sums.clear()] };
+      const rows = rowSums && [
+        ...(this.#rowOptimizer?.step(rowSums.tensor.mul(1 / this.#microBatches), rowIds, rates, norm) ?? []),
+        update(rowSums, zeros(rowSums.shape)),
+      ];
+      return { outputs: { report: stack([norm]) }, updates: [...updates, ...sums.clear(), ...(rows ?? [])] };
     });
   }
 
@@ -116,28 +153,52 @@ export class TrainingStep implements Disposable {
     const T = this.#model.config.decoder.contextLength;
     const input = this.#settings(settings);
     const size = this.#batch * T;
+    const touched = this.#touched(windows);
     let nodes = 0;
     const reports: Promise<ArrayLike<number>>[] = [];
     for (let i = 0; i < this.#microBatches; i++) {
       const part = sliceOf(windows, i * size, (i + 1) * size);
-      const { inputs, count } = this.#inputs(part, [this.#batch, T]);
+      const { inputs, count } = this.#inputs(part, touched);
       nodes += count;
       const call = { ...inputs, ...input };
       await this.#pass.prepare(call);
       reports.push(this.#pass.run(call).report.data());
     }
     if (this.#apply !== undefined) {
-      await this.#apply.prepare(input);
-      reports.push(this.#apply.run(input).report.data());
+      const call = { ...input, rowIds: hostTensor(touched.ids) };
+      await this.#apply.prepare(call);
+      reports.push(this.#apply.run(call).report.data());
     }
     return { report: Promise.all(reports).then((found) => reportOf(found, settings.lossScale)), nodes };
   }
 
   /** What a pass over these windows takes, as far as the program says. */
   report(windows: WindowBatch): ProgramReport {
-    const shape = [this.#batch, this.#model.config.decoder.contextLength] as const;
-    const { inputs } = this.#inputs(sliceOf(windows, 0, shape[0] * shape[1]), shape);
-    return this.#pass.report({ ...inputs, ...this.#settings({ step: 1, rate: 0, lossScale: 1, lossLimit: Infinity }) });
+    return this.#pass.report(this.#call(windows));
+  }
+
+  /** Bytes that a pass over these windows takes besides parameters, moments and inputs, as planned; nothing is allocated. */
+  passBytes(windows: WindowBatch): number {
+    return this.#pass.arenaBytes(this.#call(windows));
+  }
+
+  #call(windows: WindowBatch) {
+    const { inputs } = this.#inputs(sliceOf(windows, 0, this.#batch * this.#model.config.decoder.contextLength), this.#touched(windows));
+    return { ...inputs, ...this.#settings({ step: 1, rate: 0, lossScale: 1, lossLimit: Infinity }) };
+  }
+
+  /** The residual rows that a whole batch touches, where micro-batches have to add theirs up. */
+  #touched({ tokens, lengths, ids = new Int32Array() }: WindowBatch): TouchedRows {
+    const rows = this.#rowSums === undefined ? 0 : (this.#model.residual?.shape[0] ?? 0);
+    const places = new Map<number, number>();
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i];
+      // A position whose f-gram was left out is of length 1.
+      if (lengths[i] > 1 && id >= 0 && id < rows && !places.has(id)) places.set(id, places.size);
+    }
+    const all = new Int32Array(rows === 0 ? 1 : tokens.length).fill(-1);
+    for (const [id, place] of places) all[place] = id;
+    return { places, ids: all };
   }
 
   #settings({ step, rate, lossScale, lossLimit }: StepSettings) {
@@ -151,27 +212,30 @@ export class TrainingStep implements Disposable {
 
   #inputs(
     { tokens, targets, lengths, ids }: WindowBatch,
-    shape: readonly [B: number, T: number],
+    { places }: TouchedRows,
   ): { inputs: Record<keyof BatchTensors, HostTensor>; count: number } {
-    const { fgram } = this.#model.config;
+    const { decoder, fgram } = this.#model.config;
+    const shape = [this.#batch, decoder.contextLength] as const;
     const common = { targets: hostTensor(targets, shape) };
+    const none = hostTensor(new Int32Array(1));
     if (fgram !== undefined) {
       const forest = this.#forest(tokens, lengths, shape[1], fgram.maxLength, ids === undefined ? {} : { ids });
-      return { inputs: { ...batchInputs(forest, shape, fgram), ...common }, count: forest.nodes };
+      const own = this.#rowSums === undefined ? none : hostTensor(forest.ids.map((id) => places.get(id) ?? -1));
+      return { inputs: { ...batchInputs(forest, shape, fgram), ...common, places: own }, count: forest.nodes };
     }
-    const none = hostTensor(new Int32Array(1));
     return {
       inputs: {
         ...common,
         baseTokens: hostTensor(tokens, shape),
-        ...{ nodeOf: none, nodeTokens: none, nodeIds: none, depths: none, ancestors: none, ends: none },
+        ...{ nodeOf: none, nodeTokens: none, nodeIds: none, depths: none, ancestors: none, ends: none, places: none },
       },
       count: 0,
     };
   }
 
   [Symbol.dispose](): void {
-    for (const owned of [this.#pass, this.#apply, this.#sums, this.#optimizer, this.#rowOptimizer]) owned?.[Symbol.dispose]();
+    for (const owned of [this.#pass, this.#apply, this.#sums, this.#rowSums, this.#optimizer, this.#rowOptimizer])
+      owned?.[Symbol.dispose]();
   }
 }
 
@@ -184,16 +248,17 @@ function isDecayed(name: string, rank: number): boolean {
 function lossAndGradients(
   x: BatchTensors & Settings,
   { config, dense, parameters }: Model,
-  { freezeMain }: TrainingConfig,
+  { freezeMain, recompute }: TrainingConfig,
   dtype: 'f32' | 'f16',
 ) {
   const { decoder, fgram } = config;
+  const block = recompute ? recomputedBlock : transformerBlock;
   const p = (name: string) => (dtype === 'f32' ? parameters(name) : parameters(name).cast(dtype));
   // Gathered first: only the rows that are touched have a gradient, and are rounded.
   const touched = fgram === undefined ? undefined : residualOf(x, parameters, fgram);
   const residual = dtype === 'f32' ? touched : touched?.cast(dtype);
-  const embeddings = fgram === undefined ? p('tok.weight').gatherRows(x.baseTokens) : embed(fgramRows(x, p, fgram, residual), x, p);
-  const loss = decoderLosses(embeddings, x.targets, p, decoder).cast('f32').mean();
+  const embeddings = fgram === undefined ? p('tok.weight').gatherRows(x.baseTokens) : embed(fgramRows(x, p, fgram, residual, block), x, p);
+  const loss = decoderLosses(embeddings, x.targets, p, decoder, block).cast('f32').mean();
   // Beyond the limit gradients are infinite, and the optimisers leave the step out.
   const factor = loss.stopGradient().greater(x.limit).where(Infinity, x.scale);
   const trained = dense.names.filter((name) => !freezeMain || name.startsWith('fgram.'));

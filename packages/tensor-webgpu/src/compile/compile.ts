@@ -6,6 +6,7 @@ import { DTypeError, GraphError, ShapeError } from '../errors.js';
 import type { Profile } from '../profile/profile.js';
 import { formatShape, sameShape } from '../shape.js';
 import { placeholder, type Tensor } from '../tensor.js';
+import { planMemory } from './plan.js';
 import {
   type CompileOptions,
   Executable,
@@ -105,6 +106,12 @@ export class Program<I extends Readonly<Record<string, Tensor>>, O extends Reado
   run(inputs: HostInputs<I>): { readonly [K in keyof O]: Result } {
     const results = this.#executable(inputs).run(inputs);
     return Object.fromEntries(results) as { readonly [K in keyof O]: Result };
+  }
+
+  /** Bytes of the arena that calls with inputs of these shapes would have, as planned; nothing is compiled or allocated. */
+  arenaBytes(inputs: HostInputs<I>): number {
+    const { steps, results } = lowerGraph(this.#device, this.#graph(inputs), this.#options);
+    return planMemory(steps, results).arenaBytes;
   }
 
   /** A call with the time of every kernel; updates take place, results are dropped. @throws {DeviceError} DEVICE_FEATURE: no timestamps here */
