@@ -22,7 +22,7 @@ export async function findPhrase(
   const id = set.idOf(tokens);
   if (id < 0) return { text };
   const fgram = { id, length: tokens.length, count: set.countOf(id) };
-  if (!existsSync(path.join(directory, 'sources.json'))) return { text, fgram };
+  if (!existsSync(path.join(directory, 'sources/sources.json'))) return { text, fgram };
   await using file = await FgramSources.open(directory, set);
   const places = await file.of(id);
   const documents = await file.describe(

@@ -1,8 +1,16 @@
-/** Sources on disk, beside the f-gram set: sources.bin, the collector's entries as they are, and sources.json, which knows its blocks' checksums. */
+/** Sources on disk, in the folder `sources` of the f-gram set: sources.bin, the collector's entries as they are, and sources.json, which knows its blocks' checksums. */
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import { CorruptArtifactError, publishBytes, readManifest, sha256, withArtifactErrors, writeManifest } from '@sconelm/artifact';
+import {
+  CorruptArtifactError,
+  publishBytes,
+  publishDirectory,
+  readManifest,
+  sha256,
+  withArtifactErrors,
+  writeManifest,
+} from '@sconelm/artifact';
 import { z } from 'zod';
 import { MinerError } from '../errors.js';
 import type { FgramSet } from '../fgrams/index.js';
@@ -33,19 +41,20 @@ type SourcesManifest = z.infer<typeof form.schema>;
 /** Small enough to be read and checked for the sake of one f-gram. */
 const BLOCK = 1 << 16;
 
-const pathsIn = (directory: string) => ({ bin: path.join(directory, 'sources.bin'), manifest: path.join(directory, 'sources.json') });
+/** A folder of their own, so that both files are replaced at once. @param directory of the set */
+const folderIn = (directory: string): string => path.join(directory, 'sources');
+const pathsIn = (folder: string) => ({ bin: path.join(folder, 'sources.bin'), manifest: path.join(folder, 'sources.json') });
 
 /** What the shards hold, wherever they are: the checksums of their blocks. */
 const hashOf = ({ shards, dtype, blockBytes, boundary }: TokenCorpus): string =>
   sha256(JSON.stringify([dtype, blockBytes, boundary, shards.map(({ tokens, blocks }) => [tokens, blocks])]));
 
-/** @param directory where the set is published @throws {ArtifactError} */
+/** In place of older ones. @param directory where the set is published @throws {ArtifactError} */
 export async function publishSources(
   directory: string,
   { set, corpus, collector }: { readonly set: FgramSet; readonly corpus: TokenCorpus; readonly collector: SourceCollector },
 ): Promise<void> {
   const { entries, shardDocuments, perFgram } = collector;
-  const paths = pathsIn(directory);
   const bytes = new Uint8Array(entries.buffer);
   const blockBytes = Math.floor(BLOCK / (perFgram * 8)) * perFgram * 8;
   const blocks = Array.from({ length: Math.ceil(bytes.length / blockBytes) }, (_, i) =>
@@ -60,8 +69,11 @@ export async function publishSources(
     blockBytes,
     blocks,
   };
-  await publishBytes(paths.bin, bytes);
-  await writeManifest(paths.manifest, { kind: form.kind, version: form.version, ...manifest });
+  await publishDirectory(folderIn(directory), async (aside) => {
+    const paths = pathsIn(aside);
+    await publishBytes(paths.bin, bytes);
+    await writeManifest(paths.manifest, { kind: form.kind, version: form.version, ...manifest });
+  });
 }
 
 /** A place where an f-gram stands in the corpus. */
@@ -91,7 +103,7 @@ export class FgramSources implements AsyncDisposable {
    * @throws {MinerError} SOURCES_MISMATCH if they are of another set; {ArtifactError} missing, of another version, or corrupt
    */
   static async open(directory: string, set: FgramSet): Promise<FgramSources> {
-    const paths = pathsIn(directory);
+    const paths = pathsIn(folderIn(directory));
     const manifest = await readManifest(paths.manifest, form);
     if (manifest.fgrams !== set.hash || manifest.size !== set.size) {
       throw new MinerError(

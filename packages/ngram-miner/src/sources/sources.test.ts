@@ -97,23 +97,23 @@ describe('sources', () => {
     const directory = await published('damage', set, collector);
     await expect(FgramSources.open(directory, setOf([0, 1, 2, 1, 2], 3))).rejects.toMatchObject({ code: 'SOURCES_MISMATCH' });
     await expect(FgramSources.open(path.join(folder, 'nowhere'), set)).rejects.toMatchObject({ code: 'ARTIFACT_MISSING' });
-    const bytes = readFileSync(path.join(directory, 'sources.bin'));
+    const bytes = readFileSync(path.join(directory, 'sources/sources.bin'));
     expect(bytes.length).toBeGreaterThan(2 ** 17);
 
     const flipped = path.join(folder, 'flipped');
     cpSync(directory, flipped, { recursive: true });
     const damaged = Uint8Array.from(bytes);
     damaged[70_000] ^= 4;
-    writeFileSync(path.join(flipped, 'sources.bin'), damaged);
+    writeFileSync(path.join(flipped, 'sources/sources.bin'), damaged);
     await using sources = await FgramSources.open(flipped, set);
     await expect(sources.of(Math.floor(70_000 / 24))).rejects.toThrow('block 1 (from byte 65520) is not as it was written');
     expect(await sources.of(0)).toHaveLength(3);
     await expect(sources.describe([0], { ...CORPUS, boundary: 1 })).rejects.toMatchObject({ code: 'SOURCES_MISMATCH' });
     await expect(sources.of(set.size)).rejects.toThrow(RangeError);
 
-    truncateSync(path.join(flipped, 'sources.bin'), bytes.length - 1);
+    truncateSync(path.join(flipped, 'sources/sources.bin'), bytes.length - 1);
     await expect(sources.of(set.size - 1)).rejects.toMatchObject({ code: 'ARTIFACT_CORRUPT' });
-    const manifest = path.join(flipped, 'sources.json');
+    const manifest = path.join(flipped, 'sources/sources.json');
     writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('"perFgram": 3', '"perFgram": 2'));
     await expect(FgramSources.open(flipped, set)).rejects.toMatchObject({ code: 'ARTIFACT_CORRUPT' });
   });
