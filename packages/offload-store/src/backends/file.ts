@@ -6,7 +6,7 @@ import { openFileReader } from './file-reader.js';
 import { openFileSink } from './file-sink.js';
 
 const form: FolderForm = {
-  descriptionHead: { kind: 'sconelm-store-unfinished', version: 2 },
+  descriptionHead: { kind: 'sconelm-store-unfinished', version: 3 },
   dataFiles: shardFiles,
   openSink: openFileSink,
 };
