@@ -114,6 +114,7 @@ describe('training', () => {
     const curve = (result: typeof whole.result) => result?.metrics.map(({ seconds: _, ...rest }) => rest);
     expect(curve(resumed.result)).toEqual(curve(whole.result));
     expect(curve(resumed.result)?.length).toBeGreaterThan(2);
+    expect(curve(resumed.result)?.at(-1)?.hitRate).toBeGreaterThan(0.3);
   });
 
   it('resumes with the kernels it was trained with, whatever has been measured since, and on another adapter only where that is allowed', async () => {

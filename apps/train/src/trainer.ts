@@ -14,7 +14,7 @@ import { settleMicroBatch } from './training/micro-batch.js';
 import { goOnAs, placeOf } from './training/place.js';
 import { loadState, saveState, type TrainingState } from './training/state.js';
 import { type StepReport, TrainingStep } from './training/step.js';
-import type { Windows } from './windows.js';
+import type { WindowBatch, Windows } from './windows.js';
 
 export interface TrainOptions {
   readonly training: TrainingConfig;
@@ -91,7 +91,8 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
     }
     const rate = limits.rateAt(at);
     const settings = { step: watch.step + 1, rate, lossScale: watch.lossScale, lossLimit: watch.lossLimit };
-    const { report, nodes } = await program.run(windows.batch(watch.step, batch), settings);
+    const given = windows.batch(watch.step, batch);
+    const { report, nodes } = await program.run(given, settings);
     watch.submitted(report, nodes);
     at = position();
     const isLast = at >= limits.total;
@@ -103,6 +104,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
     const metrics: Metrics = {
       ...{ step, tokens: step * batch * T, loss: mean(watch.seen.map(({ loss }) => loss)), rate, nodes: watch.nodes, seconds: seconds() },
       ...{ gradientNorm: watch.seen[watch.seen.length - 1].norm, flops: flops(), skipped: watch.skipped },
+      ...(model.config.fgram === undefined ? {} : { hitRate: matchedShare(given, T) }),
     };
     let isBest = false;
     if (isLine) {
@@ -129,6 +131,11 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
 /** Every so many steps, and at the end where there is any. */
 function isDue(step: number, every: number, isLast: boolean): boolean {
   return every > 0 && (isLast || step % every === 0);
+}
+
+/** A match is cut at its window's start, so none ends on the first token. */
+function matchedShare({ lengths }: WindowBatch, T: number): number {
+  return lengths.reduce((hits, length, i) => hits + (length > 1 && i % T > 0 ? 1 : 0), 0) / lengths.length;
 }
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;

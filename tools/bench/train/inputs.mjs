@@ -13,15 +13,23 @@ const CACHE = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.
 const SET = { maxLength: 4, minCount: 5, maxFgrams: 100_000 };
 const SEED = 1;
 
-/** The quickstart's model, and the GPT that engines are compared with, each with an f-gram model of its own depth. */
+/** The quickstart's model, and the GPT that engines are compared with, each with an f-gram model of its own depth; `steps` make a round. */
 export const SIZES = {
-  small: { vocabSize: 1024, contextLength: 128, layers: 2, width: 64, heads: 2, batch: 4 },
-  gpt: { vocabSize: GPT.vocabulary, contextLength: GPT.context, layers: GPT.layers, width: GPT.width, heads: GPT.heads, batch: GPT.batch },
+  small: { vocabSize: 1024, contextLength: 128, layers: 2, width: 64, heads: 2, batch: 4, steps: 12 },
+  gpt: {
+    vocabSize: GPT.vocabulary,
+    contextLength: GPT.context,
+    layers: GPT.layers,
+    width: GPT.width,
+    heads: GPT.heads,
+    batch: GPT.batch,
+    steps: 3,
+  },
 };
 
 /** @param {keyof typeof SIZES} size */
 export async function inputsOf(size) {
-  const { batch, ...decoder } = SIZES[size];
+  const { batch, steps, ...decoder } = SIZES[size];
   const [data, fgrams] = ['data', 'fgrams'].map((name) => path.join(CACHE, `${name}-${decoder.vocabSize}`));
   const text = (/** @type {string} */ split) => [path.join(ROOT, `data/quickstart/sotu-${split}.jsonl.gz`)];
   if (!existsSync(path.join(data, 'dataset.json'))) {
@@ -36,6 +44,7 @@ export async function inputsOf(size) {
   const { lengths } = await matchInThreads(set, tokens, { boundary });
   const { layers, width, heads, contextLength: T } = decoder;
   return {
+    steps,
     decoder,
     fgram: { maxLength: SET.maxLength, layers, width, heads, unit: 0.03, finalNorm: false },
     training: trainingSchema.parse({ batch, seed: SEED }),

@@ -8,25 +8,22 @@ import { TrainingStep } from '../../../apps/train/dist/training/step.js';
 
 /** As the trainer has them. */
 const IN_FLIGHT = 2;
-/** A round of each form. */
-const STEPS = 6;
-
 export const median = (/** @type {readonly number[]} */ xs) => [...xs].sort((a, b) => a - b)[xs.length >> 1];
 
-/** @param {TrainingStep} step @param {(i: number) => import('../../../apps/train/dist/windows.js').WindowBatch} batchOf @returns {Promise<{ ms: number, nodes: number }>} per step */
-async function timeSteps(step, batchOf) {
+/** @param {number} steps @param {TrainingStep} step @param {(i: number) => import('../../../apps/train/dist/windows.js').WindowBatch} batchOf @returns {Promise<{ ms: number, nodes: number }>} per step */
+async function timeSteps(steps, step, batchOf) {
   const started = performance.now();
   /** @type {Promise<unknown>[]} */
   const pending = [];
   let nodes = 0;
-  for (let i = 0; i < STEPS; i++) {
+  for (let i = 0; i < steps; i++) {
     const run = await step.run(batchOf(i), { step: i + 1, rate: 1e-4, lossScale: 1, lossLimit: Infinity });
     nodes += run.nodes;
     pending.push(run.report);
     while (pending.length > IN_FLIGHT) await pending.shift();
   }
   await Promise.all(pending);
-  return { ms: (performance.now() - started) / STEPS, nodes: nodes / STEPS };
+  return { ms: (performance.now() - started) / steps, nodes: nodes / steps };
 }
 
 /**
@@ -34,44 +31,38 @@ async function timeSteps(step, batchOf) {
  * @returns per form: ms of a step; its FLOPs; against what FLOPs say from the plain decoder's step; and the share of a step that making inputs costs
  */
 export async function measureSteps(device, inputs, rounds) {
-  const { decoder, fgram, training, set } = inputs;
+  const { decoder, fgram, training, set, steps } = inputs;
   const configs = { baseline: { decoder }, scone: { decoder, fgram }, residual: { decoder, fgram: { ...fgram, residualRows: set.size } } };
   const positions = training.batch * decoder.contextLength;
   const forms = Object.entries(configs).map(([name, config]) => {
     const model = createModel(device, config, { seed: 1 });
     const windows = inputs.windows();
-    const batches = Array.from({ length: STEPS }, (_, i) => windows.batch(i, training.batch));
-    /** @type {Map<ArrayLike<number>, ReturnType<typeof batchForest>>} */
-    const forests = new Map();
-    /** Made once for each batch. @type {typeof batchForest} */
-    const known = (tokens, ...rest) => {
-      const forest = forests.get(tokens) ?? batchForest(tokens, ...rest);
-      forests.set(tokens, forest);
-      return forest;
-    };
+    const batches = Array.from({ length: steps }, (_, i) => windows.batch(i, training.batch));
+    /** Of the batches that are there. */
+    const forests = new Map(
+      batches.map(({ tokens, lengths, ids }) => {
+        const T = decoder.contextLength;
+        return [tokens, batchForest(tokens, lengths, T, fgram.maxLength, ids === undefined ? {} : { ids })];
+      }),
+    );
+    /** @type {typeof batchForest} */
+    const forest = (tokens, ...rest) => forests.get(/** @type {Int32Array<ArrayBuffer>} */ (tokens)) ?? batchForest(tokens, ...rest);
     return {
       name,
       config,
       model,
+      step: new TrainingStep(device, model, training, { forest }),
       /** The trainer's way: windows and forests are made as they are needed. */
-      whole: {
-        step: new TrainingStep(device, model, training),
-        batchOf: (/** @type {number} */ i) => windows.batch(i, training.batch),
-        ms: /** @type {number[]} */ ([]),
-      },
+      whole: { batchOf: (/** @type {number} */ i) => windows.batch(i, training.batch), ms: /** @type {number[]} */ ([]) },
       /** What the device takes: the same steps on inputs that are there. */
-      ready: {
-        step: new TrainingStep(device, model, training, { forest: known }),
-        batchOf: (/** @type {number} */ i) => batches[i],
-        ms: /** @type {number[]} */ ([]),
-      },
+      ready: { batchOf: (/** @type {number} */ i) => batches[i], ms: /** @type {number[]} */ ([]) },
       nodes: 0,
     };
   });
   for (let round = 0; round <= rounds; round++) {
     for (const form of round % 2 === 0 ? forms : [...forms].reverse()) {
       for (const way of [form.whole, form.ready]) {
-        const { ms, nodes } = await timeSteps(way.step, way.batchOf);
+        const { ms, nodes } = await timeSteps(steps, form.step, way.batchOf);
         form.nodes = nodes;
         if (round > 0) way.ms.push(ms); // the first compiles
       }
@@ -89,6 +80,6 @@ export async function measureSteps(device, inputs, rounds) {
     idle: median(form.whole.ms.map((ms, i) => 1 - form.ready.ms[i] / ms)),
     nodesPerToken: form.nodes / positions,
   }));
-  for (const { whole, ready, model } of forms) for (const owned of [whole.step, ready.step, model]) owned[Symbol.dispose]();
+  for (const { step, model } of forms) for (const owned of [step, model]) owned[Symbol.dispose]();
   return found;
 }

@@ -1,7 +1,7 @@
 /** `scone-train run`: a dataset and its f-grams to a trained model. */
 import path from 'node:path';
 import { defineCommand } from '@sconelm/cli-kit';
-import { formatCost, modelCost, modelDirectory, openModelFolder } from '@sconelm/decoder';
+import { formatCost, modelCost, modelDirectory, openModelFolder, presetOf } from '@sconelm/decoder';
 import { fgramShapes, residualShapes } from '@sconelm/fgram-model';
 import { openDataset, openFgrams } from '@sconelm/ngram-miner';
 import { openDevice } from '@sconelm/tensor-webgpu';
@@ -39,7 +39,8 @@ export const runCommand = defineCommand({
   ],
   config: z.strictObject(runShape),
   run: async ({ config, progress, signal, output }) => {
-    const { data: dataDirectory, fgrams, directory } = config;
+    const { data: dataDirectory, fgrams, directory, preset } = config;
+    if (preset !== undefined) presetOf(preset); // before any file is looked for
     const data = await openDataset(dataDirectory);
     const set = config.plain ? undefined : await openFgrams(fgrams);
     const { vocabSize } = data.tokenizer;

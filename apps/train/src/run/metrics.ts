@@ -25,6 +25,8 @@ export interface Metrics {
   readonly heldoutLoss?: number;
   /** The f-gram model's gain; absent for a plain decoder. */
   readonly gain?: number;
+  /** Share of the last step's positions where an f-gram ends; absent for a plain decoder. */
+  readonly hitRate?: number;
   /** Standard deviation of the token table; not in every line. */
   readonly tokenDeviation?: number;
 }

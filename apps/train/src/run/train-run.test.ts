@@ -65,6 +65,7 @@ describe('a run', () => {
     const options = optionsOf('first', { evaluateEvery: 5, sampleEvery: 5 });
     const { metrics } = await train(options);
     expect(notes.join('')).toMatch(/tried: held-out loss \d\.\d+, a sample, a checkpoint of \d\.\d MB read back; [\d.]+ GB are free/);
+    expect(notes.join('')).toMatch(/\d+% matched, .* MiB on the device/);
     expect(metrics.map(({ step, heldoutLoss }) => [step, heldoutLoss !== undefined])).toEqual([
       [5, true],
       [10, true],

@@ -88,6 +88,7 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
         heldoutLoss: heldout,
         nodes,
         gain,
+        hitRate,
         tokenDeviation,
         skipped,
         flops,
@@ -99,6 +100,7 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
           ...(heldout === undefined ? [] : [`held out ${heldout.toFixed(3)}`]),
           `rate ${rate.toExponential(1)}`,
           `gradient ${gradientNorm.toFixed(2)}`,
+          ...(hitRate === undefined ? [] : [`${Math.round(100 * hitRate)}% matched`]),
           ...(nodes > 0 ? [`${(nodes / done).toFixed(2)} forest nodes per token`] : []),
           ...(gain === undefined ? [] : [`gain ${gain.toFixed(2)}`]),
           ...(tokenDeviation === undefined ? [] : [`T’s deviation ${tokenDeviation.toFixed(2)}`]),
@@ -107,6 +109,7 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
                 `${(speed / 1e9).toFixed(1)} GFLOP/s${options.peak === undefined ? '' : ` (${Math.round((100 * speed) / options.peak)}% of products’ peak)`}`,
               ]
             : []),
+          `${Math.ceil(device.bufferBytes / 2 ** 20).toLocaleString('en')} MiB on the device`,
           ...(skipped === 0 ? [] : [`${skipped} steps left out`]),
         ];
         progress.update(label, { done, total: Math.max(done, Math.round(done / share)), unit: 'tokens', detail: detail.join(', ') });

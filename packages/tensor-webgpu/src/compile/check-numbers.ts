@@ -94,7 +94,6 @@ export class NumberChecks implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#first.destroy();
-    for (const buffer of this.#owned) buffer.destroy();
+    for (const buffer of [this.#first, ...this.#owned]) this.#device.destroyBuffer(buffer);
   }
 }

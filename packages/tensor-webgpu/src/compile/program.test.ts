@@ -164,3 +164,15 @@ describe('fusing', () => {
     expect(dispatches).toEqual([1, 5]);
   });
 });
+
+it('a device knows the bytes of its variables and programs, and that they were given back', () => {
+  const before = device.bufferBytes;
+  const variables = device.variables({ x: { shape: [1000] } });
+  expect(device.bufferBytes - before).toBeGreaterThanOrEqual(4000);
+  const program = device.compile(() => ({ outputs: { y: variables.get('x').tensor.exp() } }));
+  const { arenaBytes } = program.report({});
+  expect(device.bufferBytes - before).toBeGreaterThanOrEqual(4000 + arenaBytes);
+  program[Symbol.dispose]();
+  variables[Symbol.dispose]();
+  expect(device.bufferBytes).toBe(before);
+});

@@ -312,6 +312,6 @@ export class Executable implements Disposable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     this.#checks?.[Symbol.dispose]();
-    for (const buffer of this.#owned) buffer.destroy();
+    for (const buffer of this.#owned) this.#device.destroyBuffer(buffer);
   }
 }

@@ -37,6 +37,7 @@ export class Device implements Disposable {
   readonly tuning: Tuning;
   readonly #pipelines = new Map<string, Pipeline>();
   readonly #staging: GPUBuffer[] = [];
+  #bufferBytes = 0;
   #failure: DeviceError | undefined;
   #disposed = false;
 
@@ -92,7 +93,20 @@ export class Device implements Disposable {
       );
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    return this.gpu.createBuffer({ label, size: Math.max(align(bytes), ALIGNMENT), usage });
+    const buffer = this.gpu.createBuffer({ label, size: Math.max(align(bytes), ALIGNMENT), usage });
+    this.#bufferBytes += buffer.size;
+    return buffer;
+  }
+
+  /** Gives a buffer back that this made. */
+  destroyBuffer(buffer: GPUBuffer): void {
+    this.#bufferBytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  /** Of variables and programs: their values, inputs and results. */
+  get bufferBytes(): number {
+    return this.#bufferBytes;
   }
 
   createUniforms(label: string, data: Uint32Array<ArrayBuffer>): GPUBuffer {
@@ -101,6 +115,7 @@ export class Device implements Disposable {
       size: Math.max(align(data.byteLength), ALIGNMENT),
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
+    this.#bufferBytes += buffer.size;
     this.gpu.queue.writeBuffer(buffer, 0, data);
     return buffer;
   }

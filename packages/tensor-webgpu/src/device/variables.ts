@@ -62,6 +62,7 @@ export class VariableSet implements Disposable {
   /** The whole buffer as one vector; what lies between members is undefined. */
   readonly flat: Variable;
   readonly #variables: ReadonlyMap<string, Variable>;
+  readonly #device: Device;
   readonly #buffer: GPUBuffer;
 
   constructor(device: Device, specs: Readonly<Record<string, VariableSpec>>, label = 'variables') {
@@ -74,6 +75,7 @@ export class VariableSet implements Disposable {
       return offset;
     });
     const buffer = device.createBuffer(label, total * 4);
+    this.#device = device;
     this.#buffer = buffer;
     this.flat = new Variable(device, label, { shape: [total] }, { buffer, offsetBytes: 0 });
     this.#variables = new Map(
@@ -110,6 +112,6 @@ export class VariableSet implements Disposable {
 
   [Symbol.dispose](): void {
     for (const { storage } of [this.flat, ...this.#variables.values()]) storage.disposed = true;
-    this.#buffer.destroy();
+    this.#device.destroyBuffer(this.#buffer);
   }
 }
