@@ -12,6 +12,14 @@ export interface EncodeProgress {
   readonly tokens: number;
 }
 
+/** A document whose tokens are looked for now. */
+export interface DocumentAtHand {
+  readonly file: string;
+  /** As that of a document. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 /** Reports are this far apart, in bytes of text. */
 const REPORT_BYTES = 2 ** 18;
 
@@ -21,6 +29,7 @@ export async function encodeUnit(
   tokenizer: Tokenizer,
   settings: EncodeSettings,
   onProgress: (progress: EncodeProgress) => void,
+  onDocument?: (document: DocumentAtHand | undefined) => void,
 ): Promise<void> {
   const { textField, onBadInput, dtype } = settings;
   const list = new TokenList();
@@ -46,7 +55,9 @@ export async function encodeUnit(
       const utf8 = Buffer.from(content);
       list.clear();
       list.push(tokenizer.endOfText);
+      onDocument?.({ file: where.file, offset: where.offset, bytes: utf8.length });
       tokenizer.encodeBytes(utf8, list);
+      onDocument?.(undefined);
       const ids = dtype === 'u16' ? new Uint16Array(list.view()) : list.view();
       const record = { digest: digestOf(utf8), tokens: ids.length, bytes: utf8.length, ...where };
       await writer.addDocument(record, new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength));

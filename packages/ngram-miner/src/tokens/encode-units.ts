@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { ArtifactError, type ArtifactErrorCode } from '@sconelm/artifact';
 import { MinerError, type MinerErrorCode } from '../errors.js';
-import type { EncodeProgress } from './encode-unit.js';
+import type { DocumentAtHand, EncodeProgress } from './encode-unit.js';
 import type { EncodeReply, EncodeWorkerData, FailureReport } from './encode-worker.js';
 import type { Unit } from './units.js';
 
@@ -14,9 +14,16 @@ const WORKER = import.meta.url.endsWith('.ts')
   ? new URL('../../dist/tokens/encode-worker.js', import.meta.url)
   : new URL('./encode-worker.js', import.meta.url);
 
+/** So much takes 15 s where the library is at its slowest, with a text that is one piece. */
+const TIMEOUT_BYTES = 600_000;
+/** How often it is looked whether a document takes too long. */
+const TICKS_PER_TIMEOUT = 20;
+
 export interface EncodeUnitsOptions extends EncodeWorkerData {
   readonly units: readonly Unit[];
   readonly workers: number;
+  /** What a tokenizer without a fast path may take for a document, and again for each `TIMEOUT_BYTES` of it. */
+  readonly tokenizerTimeoutMs: number;
   readonly onProgress: (progress: EncodeProgress) => void;
 }
 
@@ -27,7 +34,7 @@ export interface Encoding extends AsyncDisposable {
   fail(reason: unknown): void;
 }
 
-export function encodeUnits({ units, workers, onProgress, ...workerData }: EncodeUnitsOptions): Encoding {
+export function encodeUnits({ units, workers, tokenizerTimeoutMs, onProgress, ...workerData }: EncodeUnitsOptions): Encoding {
   const settle = units.map(() => ({ resolve: () => {}, reject: (_: unknown) => {} }));
   const promises = units.map(
     (_, i) =>
@@ -41,6 +48,15 @@ export function encodeUnits({ units, workers, onProgress, ...workerData }: Encod
     for (const { reject } of settle) reject(reason);
   };
   let next = 0;
+  const atHand = new Map<Worker, { document: DocumentAtHand; ticks: number }>();
+  // Ticks are counted, not time: a process that was stopped for a while goes on with its document.
+  const watch = setInterval(() => {
+    for (const own of atHand.values()) {
+      const { document } = own;
+      if (++own.ticks > TICKS_PER_TIMEOUT * (1 + document.bytes / TIMEOUT_BYTES))
+        fail(tooSlow(document, own.ticks * (tokenizerTimeoutMs / TICKS_PER_TIMEOUT)));
+    }
+  }, tokenizerTimeoutMs / TICKS_PER_TIMEOUT);
   const threads = Array.from({ length: Math.min(workers, units.length) }, () => {
     const thread = new Worker(WORKER, { workerData, execArgv: [] });
     let current = -1;
@@ -53,7 +69,9 @@ export function encodeUnits({ units, workers, onProgress, ...workerData }: Encod
         settle[current].resolve();
         advance();
       } else if ('progress' in reply) onProgress(reply.progress);
-      else fail(errorOf(reply.failure));
+      else if ('failure' in reply) fail(errorOf(reply.failure));
+      else if (reply.document === undefined) atHand.delete(thread);
+      else atHand.set(thread, { document: reply.document, ticks: 0 });
     });
     thread.on('error', fail);
     thread.on('exit', (code) => fail(new Error(`an encoding thread ended with ${code}`)));
@@ -64,9 +82,18 @@ export function encodeUnits({ units, workers, onProgress, ...workerData }: Encod
     units: promises,
     fail,
     async [Symbol.asyncDispose]() {
+      clearInterval(watch);
       await Promise.all(threads.map((thread) => thread.terminate()));
     },
   };
+}
+
+function tooSlow({ file, offset, bytes }: DocumentAtHand, ms: number): MinerError {
+  return new MinerError(
+    'TOKENIZER_TIMEOUT',
+    `${file}, byte or row ${offset}: a document of ${bytes} bytes has no tokens after ${Math.round(ms / 1000)} s, so the tokenizer's regular expression may never end`,
+    'Leave this document out, or use a tokenizer with another pattern.',
+  );
 }
 
 function errorOf({ code, message, remedy, stack }: FailureReport): Error {

@@ -68,6 +68,18 @@ const contentOf = (directory: string) =>
   Object.fromEntries(readdirSync(directory).map((name) => [name, readFileSync(path.join(directory, name)).toString('base64')]));
 
 describe('prepareDataset', () => {
+  it("ends where a tokenizer's regular expression does not, and names the document", async () => {
+    const pattern = { Regex: '(a+)+b' };
+    const pre_tokenizer = { type: 'Split', pattern, behavior: 'Isolated', invert: false };
+    const lines = [{ text: 'aab' }, { text: 'ab' }, { text: `${'a'.repeat(50)}!` }].map((line) => `${JSON.stringify(line)}\n`);
+    writeFileSync(at('slow.jsonl'), lines.join(''));
+    const slow = { ...json, normalizer: null, pre_tokenizer };
+    expect(Tokenizer.parse(slow).isFast).toBe(false);
+    const preparing = prepare({ train: [at('slow.jsonl')], tokenizer: slow, heldoutShare: 0, tokenizerTimeoutMs: 1000 });
+    const message = expect.stringContaining(`slow.jsonl, byte or row ${lines[0].length + lines[1].length}: a document of 51 bytes`);
+    await expect(preparing).rejects.toMatchObject({ code: 'TOKENIZER_TIMEOUT', message });
+  });
+
   it('gives the tokens of distinct documents in order, one in twenty held out, and where each is from', async () => {
     const texts = writeCorpus();
     const manifest = await prepare();

@@ -46,6 +46,8 @@ export interface PrepareOptions {
   readonly unitBytes?: number;
   /** A shard with so many tokens gets no further document. Default: 2^26. */
   readonly shardTokens?: number;
+  /** What a tokenizer without a fast path may take for a document, and again for each 600 kB of it. Default: 60,000. */
+  readonly tokenizerTimeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly onNote?: (text: string) => void;
   readonly onProgress?: (progress: PrepareProgress) => void;
@@ -54,7 +56,7 @@ export interface PrepareOptions {
 /**
  * Reads, encodes and publishes. Killed at any moment, the same call goes on from the parts that are done, which it keeps in a hidden folder beside
  * `directory` until the dataset is published; until then an older dataset stays as it was.
- * @throws {MinerError} TEXT_*: naming file and place; PREPARE_OPTION; {ArtifactError} a full disk; ARTIFACT_LOCKED: another process prepares it
+ * @throws {MinerError} TEXT_*: naming file and place; PREPARE_OPTION; TOKENIZER_TIMEOUT: a tokenizer's regular expression does not end; {ArtifactError} a full disk; ARTIFACT_LOCKED: another process prepares it
  */
 export async function prepareDataset(options: PrepareOptions): Promise<DatasetManifest> {
   const { directory, train, heldout = [], textField = 'text', onBadInput = 'stop', unitBytes = 2 ** 25 } = options;
@@ -113,6 +115,7 @@ async function encode(options: PrepareOptions, { units, reading, heldoutShare, w
   await using encoding = encodeUnits({
     units: missing,
     workers,
+    tokenizerTimeoutMs: options.tokenizerTimeoutMs ?? 60_000,
     tokenizer: json,
     settings,
     onProgress: ({ bytes, tokens }) => {
