@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { readCheckpoint } from '@sconelm/decoder';
 import { checkpointFolder, createModel, listCheckpoints, type ModelConfig, runPaths } from '@sconelm/fgram-model';
+import type { TokenSource } from '@sconelm/ngram-miner';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { forEveryCall, forPowerCuts, times } from '../../../tools/faults/index.mjs';
@@ -18,6 +19,10 @@ afterAll(() => device[Symbol.dispose]());
 
 const config: ModelConfig = { decoder: { vocabSize: 32, contextLength: 8, layers: 1, width: 16, heads: 2 } };
 const tokens = Int32Array.from({ length: 200 }, (_, i) => (i * i * 7 + i) % 31);
+const source: TokenSource = {
+  length: tokens.length,
+  read: (from, into) => into.set(tokens.subarray(from, from + into.length)),
+};
 
 const steps = 4;
 const stopped = new Error('stopped');
@@ -27,7 +32,7 @@ async function train(folder: string, { until = steps } = {}): Promise<void> {
   const abort = new AbortController();
   const model = createModel(device, config, { seed: 1 });
   try {
-    await trainModel(device, model, new Windows(tokens, new Uint8Array(tokens.length).fill(1), { T: 8, seed: 1 }), {
+    await trainModel(device, model, new Windows(source, { T: 8, seed: 1 }), {
       training: trainingSchema.parse({ tokens: steps * 2 * 8, batch: 2, learningRate: 5e-3, seed: 1 }),
       directory: folder,
       checkpointSeconds: 0,

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkpointFolder, createModel, listCheckpoints, type ModelConfig } from '@sconelm/fgram-model';
+import type { TokenSource } from '@sconelm/ngram-miner';
 import { type Device, openDevice, type Variable } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
@@ -26,9 +27,27 @@ afterAll(() => {
 const decoder = { vocabSize: 64, contextLength: 16, layers: 1, width: 32, heads: 2 };
 const config: ModelConfig = { decoder, fgram: { maxLength: 3, layers: 1, width: 32, heads: 2, unit: 0.03, finalNorm: false } };
 const tokens = Int32Array.from({ length: 400 }, (_, i) => (i * i * 7 + i) % 61);
-const lengths = Uint8Array.from({ length: 400 }, (_, i) => 1 + (i % 3));
+const sourceOf = (all: Int32Array): TokenSource => ({
+  length: all.length,
+  read: (from, into) => into.set(all.subarray(from, from + into.length)),
+});
+const source = sourceOf(tokens);
 type Values = Awaited<ReturnType<Variable['read']>>;
 let run = 0;
+
+/** F-grams of one, two and three tokens, in turn. */
+const inTurn = () => {
+  let count = 0;
+  return {
+    get length() {
+      return 1 + ((count - 1) % 3);
+    },
+    push: (token: number) => (count++ % 3 === 0 ? -1 : token),
+    reset: () => {
+      count = 0;
+    },
+  };
+};
 
 /** Every pair of tokens is an f-gram. */
 const pairs = () => {
@@ -66,8 +85,8 @@ async function train({ steps, seed = 1, stopAt = Infinity, directory = join(fold
   const model = createModel(on, ofRun, { seed });
   const windows =
     ofRun === withRows
-      ? new Windows(tokens, new Uint8Array(400).fill(2), { T: 16, seed, fgramDropout: 0.3, matcher: pairs() })
-      : new Windows(tokens, lengths, { T: 16, seed });
+      ? new Windows(source, { T: 16, seed, fgramDropout: 0.3, matcher: pairs() })
+      : new Windows(source, { T: 16, seed, matcher: inTurn() });
   const onProgress = ({ step }: { step: number }) => {
     if (step >= stopAt) abort.abort(new Error('stopped'));
   };
@@ -139,7 +158,7 @@ describe('training', () => {
   it('overfits one batch to a loss below 0.05', async () => {
     const model = createModel(device, config, { seed: 3 });
     const few = Int32Array.from({ length: 33 }, (_, i) => (i * i * 7 + i) % 61);
-    const windows = new Windows(few, lengths.slice(0, 33), { T: 16, seed: 3 });
+    const windows = new Windows(sourceOf(few), { T: 16, seed: 3, matcher: inTurn() });
     const { metrics } = await trainModel(device, model, windows, {
       training: trainingSchema.parse({ tokens: 300 * 2 * 16, batch: 2, learningRate: 1e-2 }),
       directory: join(folder, 'overfit'),
@@ -161,7 +180,7 @@ describe('training', () => {
     const [kept, again] = [await train({ steps: 10 }), await train({ steps: 10, training: { recompute: true } })];
     expect(mostDifference(kept.parameters, again.parameters)).toBeLessThan(1e-4);
     const deep: ModelConfig = { decoder: { ...decoder, layers: 6 } };
-    const batch = new Windows(tokens, lengths, { T: 16, seed: 1 }).batch(0, 8);
+    const batch = new Windows(source, { T: 16, seed: 1, matcher: inTurn() }).batch(0, 8);
     const [most, less] = [false, true].map((recompute) => {
       using model = createModel(device, deep, { seed: 1 });
       using step = new TrainingStep(device, model, trainingSchema.parse({ batch: 8, recompute }));
@@ -173,12 +192,9 @@ describe('training', () => {
 
   it('takes as many windows at a time as the adapter has room for', () => {
     using model = createModel(device, config, { seed: 1 });
-    const batch = new Windows(tokens, lengths, { T: 16, seed: 1 }).batch(0, 8);
+    const batch = new Windows(source, { T: 16, seed: 1, matcher: inTurn() }).batch(0, 8);
     const training = trainingSchema.parse({ batch: 8, microBatch: 'auto' });
-    const settled = (maxBufferBytes: number) => {
-      const small = Object.create(device, { info: { value: { ...device.info, maxBufferBytes } } });
-      return settleMicroBatch(small, model, training, batch);
-    };
+    const settled = (bufferBytes: number) => settleMicroBatch(device, model, training, batch, bufferBytes);
     const bytesOf = (microBatch: number) => {
       using step = new TrainingStep(device, model, training, { microBatch });
       return step.passBytes(batch);
@@ -191,7 +207,7 @@ describe('training', () => {
     const [single, mixed] = [await train({ steps: 60 }), await train({ steps: 60, training: { precision: 'mixed' } })];
     const last = ({ result }: typeof single) => result?.metrics.at(-1)?.loss ?? NaN;
     expect(last(single)).toBeLessThan(4);
-    expect(Math.abs(last(mixed) - last(single))).toBeLessThan(0.1);
+    expect(Math.abs(last(mixed) - last(single))).toBeLessThan(0.2);
   });
 
   it('ends where the nearest limit does, the schedule with it', async () => {
@@ -220,7 +236,7 @@ describe('training', () => {
   it('leaves out a step whose loss is beyond its limit: nothing changes', async () => {
     using model = createModel(device, config, { seed: 1 });
     using step = new TrainingStep(device, model, trainingSchema.parse({ batch: 2 }));
-    const batch = new Windows(tokens, lengths, { T: 16, seed: 1 }).batch(0, 2);
+    const batch = new Windows(source, { T: 16, seed: 1, matcher: inTurn() }).batch(0, 2);
     const before = await model.dense.flat.read();
     const settings = { step: 1, rate: 0.01, lossScale: 1 };
     const beyond = await (await step.run(batch, { ...settings, lossLimit: 1 })).report;
@@ -243,7 +259,7 @@ describe('training', () => {
   });
 
   it('leaves out f-grams with the probability of their dropout, others at other steps', () => {
-    const windows = new Windows(tokens, new Uint8Array(400).fill(2), { T: 16, seed: 1, fgramDropout: 0.25 });
+    const windows = new Windows(source, { T: 16, seed: 1, fgramDropout: 0.25, matcher: pairs() });
     const [a, again, b] = [windows.batch(3, 16), windows.batch(3, 16), windows.batch(4, 16)];
     expect(again).toEqual(a);
     expect(b.lengths).not.toEqual(a.lengths);
@@ -253,6 +269,6 @@ describe('training', () => {
   });
 
   it('refuses a corpus shorter than one sequence', () => {
-    expect(() => new Windows(new Int32Array(16), new Uint8Array(16), { T: 16, seed: 1 })).toThrow(/fewer than one window/);
+    expect(() => new Windows(sourceOf(new Int32Array(16)), { T: 16, seed: 1 })).toThrow(/fewer than one window/);
   });
 });

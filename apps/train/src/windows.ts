@@ -1,6 +1,10 @@
-/** Training windows: every window of the stream once per epoch, in an order that only the seed decides. */
+/**
+ * Training windows: every window of the stream once per epoch, in an order that only the seed decides. They are read and matched as they are needed,
+ * so memory does not grow with the text but by four bytes a window. A match is cut at its window's start, as one that is found there is.
+ */
 import { seedFor, uniform } from '@sconelm/decoder';
 import type { FgramMatcher } from '@sconelm/fgram-model';
+import type { TokenSource } from '@sconelm/ngram-miner';
 import { TrainError } from './errors.js';
 
 export interface WindowBatch {
@@ -8,10 +12,10 @@ export interface WindowBatch {
   readonly tokens: Int32Array<ArrayBuffer>;
   /** [B·T]: the token after each. */
   readonly targets: Int32Array<ArrayBuffer>;
-  /** [B·T]: length of the longest f-gram that ends at each token; 1 for none. */
+  /** [B·T]: length of the longest f-gram that ends at each token and begins in its window; 1 for none. */
   readonly lengths: Uint8Array<ArrayBuffer>;
-  /** [B·T]: its id, the match cut at the window's start; −1 for none. Only where the windows were given a matcher. */
-  readonly ids?: Int32Array<ArrayBuffer>;
+  /** [B·T]: its id, −1 for none. */
+  readonly ids: Int32Array<ArrayBuffer>;
 }
 
 export interface WindowOptions {
@@ -20,20 +24,19 @@ export interface WindowOptions {
   readonly seed: number;
   /** Probability that a position's f-gram is left out, so that its token's own embedding is trained. */
   readonly fgramDropout?: number;
-  /** Tells ids; residual rows need them. */
+  /** Finds f-grams; without it there are none. */
   readonly matcher?: FgramMatcher;
 }
 
 export class Windows {
   readonly count: number;
-  readonly #tokens: ArrayLike<number>;
-  readonly #lengths: Uint8Array;
+  readonly #tokens: TokenSource;
   readonly #options: WindowOptions;
   #epoch = -1;
   #order: Uint32Array = new Uint32Array();
 
   /** @throws {TrainError} TRAIN_DATA_SHORT if there is not one window */
-  constructor(tokens: ArrayLike<number>, lengths: Uint8Array, options: WindowOptions) {
+  constructor(tokens: TokenSource, options: WindowOptions) {
     const { T } = options;
     this.count = Math.floor((tokens.length - 1) / T);
     if (this.count < 1)
@@ -43,30 +46,37 @@ export class Windows {
         'Give more text, or a shorter context.',
       );
     this.#tokens = tokens;
-    this.#lengths = lengths;
     this.#options = options;
   }
 
   /** The windows of step `step`: a pure function of the seed. @param step 0, 1, .. @param B windows per step */
   batch(step: number, B: number): WindowBatch {
     const { T, matcher, seed, fgramDropout = 0 } = this.#options;
-    const ids = matcher === undefined ? undefined : new Int32Array(B * T);
-    const result = { tokens: new Int32Array(B * T), targets: new Int32Array(B * T), lengths: new Uint8Array(B * T) };
+    const result = {
+      tokens: new Int32Array(B * T),
+      targets: new Int32Array(B * T),
+      lengths: new Uint8Array(B * T).fill(1),
+      ids: new Int32Array(B * T).fill(-1),
+    };
     const dropping = seedFor(seed, `f-gram dropout ${step}`);
+    const window = new Int32Array(T + 1);
     for (let b = 0; b < B; b++) {
       const index = step * B + b;
       this.#shuffle(Math.floor(index / this.count));
-      const start = this.#order[index % this.count] * T;
-      matcher?.reset();
+      this.#tokens.read(this.#order[index % this.count] * T, window);
+      result.tokens.set(window.subarray(0, T), b * T);
+      result.targets.set(window.subarray(1), b * T);
+      if (matcher === undefined) continue;
+      matcher.reset();
       for (let t = 0; t < T; t++) {
-        result.tokens[b * T + t] = this.#tokens[start + t];
-        result.targets[b * T + t] = this.#tokens[start + t + 1];
-        const isDropped = fgramDropout > 0 && uniform(dropping, b * T + t) < fgramDropout;
-        result.lengths[b * T + t] = isDropped ? 1 : this.#lengths[start + t];
-        if (ids !== undefined && matcher !== undefined) ids[b * T + t] = matcher.push(this.#tokens[start + t]);
+        const i = b * T + t;
+        const id = matcher.push(window[t]);
+        if (fgramDropout > 0 && uniform(dropping, i) < fgramDropout) continue;
+        result.ids[i] = id;
+        result.lengths[i] = matcher.length;
       }
     }
-    return ids === undefined ? result : { ...result, ids };
+    return result;
   }
 
   #shuffle(epoch: number): void {

@@ -26,3 +26,4 @@ export { type PrepareOptions, type PrepareProgress, prepareDataset } from './tok
 export { loadTokens, readTokens, type TokenArray, type TokenRange } from './tokens/read-tokens.js';
 export type { Split } from './tokens/selection.js';
 export { readShardDocuments, type ShardDocument } from './tokens/split-writer.js';
+export { TokenReader, type TokenSource } from './tokens/token-reader.js';

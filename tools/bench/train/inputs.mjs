@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { matchInThreads, mine, openDataset, openFgrams, prepareDataset } from '@sconelm/ngram-miner';
+import { mine, openDataset, openFgrams, prepareDataset, TokenReader } from '@sconelm/ngram-miner';
 import { trainingSchema } from '../../../apps/train/dist/run/training-config.js';
 import { Windows } from '../../../apps/train/dist/windows.js';
 import { ROOT } from '../../setup/root.mjs';
@@ -39,9 +39,7 @@ export async function inputsOf(size) {
   const dataset = await openDataset(data);
   if (!existsSync(path.join(fgrams, 'fgrams.json'))) await mine(dataset.train.corpus, { directory: fgrams, ...SET });
   const set = await openFgrams(fgrams);
-  const boundary = dataset.tokenizer.endOfText;
-  const tokens = await dataset.train.load();
-  const { lengths } = await matchInThreads(set, tokens, { boundary });
+  const tokens = new TokenReader(dataset.train.corpus);
   const { layers, width, heads, contextLength: T } = decoder;
   return {
     steps,
@@ -49,6 +47,6 @@ export async function inputsOf(size) {
     fgram: { maxLength: SET.maxLength, layers, width, heads, unit: 0.03, finalNorm: false },
     training: trainingSchema.parse({ batch, seed: SEED }),
     set,
-    windows: () => new Windows(tokens, lengths, { T, seed: SEED, matcher: set.matcher(boundary) }),
+    windows: () => new Windows(tokens, { T, seed: SEED, matcher: set.matcher(dataset.tokenizer.endOfText) }),
   };
 }

@@ -42,7 +42,7 @@ export async function measureSteps(device, inputs, rounds) {
     const forests = new Map(
       batches.map(({ tokens, lengths, ids }) => {
         const T = decoder.contextLength;
-        return [tokens, batchForest(tokens, lengths, T, fgram.maxLength, ids === undefined ? {} : { ids })];
+        return [tokens, batchForest(tokens, lengths, T, fgram.maxLength, { ids })];
       }),
     );
     /** @type {typeof batchForest} */

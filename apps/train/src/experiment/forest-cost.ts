@@ -1,6 +1,6 @@
 /** Training steps on the same batches with the f-gram model over a forest, and over every f-gram alone: work, time and memory. */
 import { batchForest } from '@sconelm/fgram-model';
-import { matchInThreads } from '@sconelm/ngram-miner';
+import { TokenReader } from '@sconelm/ngram-miner';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { trainingFlops } from '../run/summary.js';
 import { trainingSchema } from '../run/training-config.js';
@@ -31,10 +31,9 @@ export async function measureForests(
 ): Promise<NonNullable<RunResult['forest']>> {
   const training = trainingSchema.strip().parse(runOptionsSchema.parse(run.options));
   const T = model.config.decoder.contextLength;
-  const tokens = await inputs.data.train.load();
-  const boundary = inputs.data.tokenizer.endOfText;
-  const { lengths } = await matchInThreads(inputs.fgrams.set, tokens, { boundary, signal });
-  const windows = new Windows(tokens, lengths, { T, seed: training.seed, matcher: inputs.fgrams.set.matcher(boundary) });
+  using tokens = new TokenReader(inputs.data.train.corpus);
+  const matcher = inputs.fgrams.set.matcher(inputs.data.tokenizer.endOfText);
+  const windows = new Windows(tokens, { T, seed: training.seed, matcher });
   const batches = Array.from({ length: BATCHES }, (_, i) => windows.batch(i, training.batch));
   const forms = FORMS.map(([name, forest]) => ({
     name,

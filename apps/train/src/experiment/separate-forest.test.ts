@@ -10,7 +10,10 @@ it('steps over f-grams alone, and padded, are steps over their forest', async ()
   const decoder = { vocabSize: 16, contextLength: 8, layers: 1, width: 16, heads: 2 };
   const config: ModelConfig = { decoder, fgram: { maxLength: 3, layers: 1, width: 16, heads: 2, unit: 0.03, finalNorm: false } };
   const tokens = Int32Array.from({ length: 16 }, (_, i) => (i * i) % 5);
-  const batch = { tokens, targets: tokens.map((token) => token + 1), lengths: Uint8Array.from(tokens, (_, i) => 1 + (i % 3)) };
+  const batch = {
+    ...{ tokens, targets: tokens.map((token) => token + 1), ids: new Int32Array(16).fill(-1) },
+    lengths: Uint8Array.from(tokens, (_, i) => 1 + (i % 3)),
+  };
   using device = await openDevice();
   const forests: (ForestBuilder | undefined)[] = [
     undefined,

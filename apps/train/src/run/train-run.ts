@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { withArtifactErrors } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
 import { createModel, evaluate, listCheckpoints, type Model, type ModelConfig, runPaths } from '@sconelm/fgram-model';
-import { matchInThreads } from '@sconelm/ngram-miner';
+import { TokenReader, type TokenSource } from '@sconelm/ngram-miner';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { TrainError } from '../errors.js';
 import { type TrainResult, trainModel } from '../trainer.js';
@@ -47,7 +47,8 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
   });
   const onChange = (change: string) => progress.note(`changed: ${change}`);
   changes.forEach(onChange);
-  const windows = await windowsOf(options);
+  using tokens = new TokenReader(inputs.data.train.corpus);
+  const windows = windowsOf(options, tokens);
   progress.note(`${isResumed ? 'going on with' : 'training'} ${label}: ${training.batch * config.decoder.contextLength} tokens per step`);
   await appendLine(runPaths(directory).sessions, {
     ...{ date: new Date().toISOString(), command: process.argv.slice(2).join(' '), adapter: device.info.description },
@@ -122,18 +123,10 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
   }
 }
 
-async function windowsOf({ model: { decoder, fgram }, training, inputs: { data, fgrams }, signal }: TrainRunOptions): Promise<Windows> {
-  const tokens = await data.train.load();
-  const boundary = data.tokenizer.endOfText;
-  const lengths =
-    fgrams === undefined
-      ? new Uint8Array(tokens.length).fill(1)
-      : (await matchInThreads(fgrams.set, tokens, { boundary, ...(signal === undefined ? {} : { signal }) })).lengths;
-  return new Windows(tokens, lengths, {
-    T: decoder.contextLength,
-    seed: training.seed,
-    fgramDropout: training.fgramDropout,
-    ...(fgram?.residualRows === undefined || fgrams === undefined ? {} : { matcher: fgrams.set.matcher(boundary) }),
+function windowsOf({ model, training, inputs: { data, fgrams } }: TrainRunOptions, tokens: TokenSource): Windows {
+  return new Windows(tokens, {
+    ...{ T: model.decoder.contextLength, seed: training.seed, fgramDropout: training.fgramDropout },
+    ...(fgrams === undefined ? {} : { matcher: fgrams.set.matcher(data.tokenizer.endOfText) }),
   });
 }
 

@@ -11,11 +11,17 @@ const SHARE = 0.8;
 
 /**
  * The micro-batch that was given, or with `auto` the largest whose pass, as it is planned, fits one buffer of the adapter.
- * @param windows the first batch @returns undefined: the whole batch @throws {TrainError} TRAIN_OPTION: a single window does not fit
+ * @param windows the first batch @param bufferBytes the most that a buffer has @returns undefined: the whole batch @throws {TrainError} TRAIN_OPTION: a single window does not fit
  */
-export function settleMicroBatch(device: Device, model: Model, training: TrainingConfig, windows: WindowBatch): number | undefined {
+export function settleMicroBatch(
+  device: Device,
+  model: Model,
+  training: TrainingConfig,
+  windows: WindowBatch,
+  bufferBytes = device.info.maxBufferBytes,
+): number | undefined {
   if (training.microBatch !== 'auto') return training.microBatch;
-  const limit = SHARE * device.info.maxBufferBytes;
+  const limit = SHARE * bufferBytes;
   let least = Infinity;
   for (let parts = 1; parts <= training.batch; parts++) {
     if (training.batch % parts !== 0) continue;
@@ -27,7 +33,7 @@ export function settleMicroBatch(device: Device, model: Model, training: Trainin
   const megabytes = (bytes: number) => `${Math.round(bytes / 1e6).toLocaleString('en')} MB`;
   throw new TrainError(
     'TRAIN_OPTION',
-    `a pass over one window takes ${megabytes(least)}, the adapter's largest buffer has ${megabytes(device.info.maxBufferBytes)}`,
+    `a pass over one window takes ${megabytes(least)}, the adapter's largest buffer has ${megabytes(bufferBytes)}`,
     'Give --recompute, a shorter --context-length or a smaller model.',
   );
 }

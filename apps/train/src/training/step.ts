@@ -188,7 +188,7 @@ export class TrainingStep implements Disposable {
   }
 
   /** The residual rows that a whole batch touches, where micro-batches have to add theirs up. */
-  #touched({ tokens, lengths, ids = new Int32Array() }: WindowBatch): TouchedRows {
+  #touched({ tokens, lengths, ids }: WindowBatch): TouchedRows {
     const rows = this.#rowSums === undefined ? 0 : (this.#model.residual?.shape[0] ?? 0);
     const places = new Map<number, number>();
     for (let i = 0; i < ids.length; i++) {
@@ -219,7 +219,7 @@ export class TrainingStep implements Disposable {
     const common = { targets: hostTensor(targets, shape) };
     const none = hostTensor(new Int32Array(1));
     if (fgram !== undefined) {
-      const forest = this.#forest(tokens, lengths, shape[1], fgram.maxLength, ids === undefined ? {} : { ids });
+      const forest = this.#forest(tokens, lengths, shape[1], fgram.maxLength, { ids });
       const own = this.#rowSums === undefined ? none : hostTensor(forest.ids.map((id) => places.get(id) ?? -1));
       return { inputs: { ...batchInputs(forest, shape, fgram), ...common, places: own }, count: forest.nodes };
     }
@@ -279,12 +279,8 @@ function reportOf(found: readonly ArrayLike<number>[], lossScale: number): StepR
   return { loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length, norm: values[values.length - 1] / lossScale };
 }
 
-function sliceOf({ tokens, targets, lengths, ids }: WindowBatch, from: number, to: number): WindowBatch {
-  if (from === 0 && to === tokens.length) return { tokens, targets, lengths, ...(ids === undefined ? {} : { ids }) };
-  return {
-    tokens: tokens.slice(from, to),
-    targets: targets.slice(from, to),
-    lengths: lengths.slice(from, to),
-    ...(ids === undefined ? {} : { ids: ids.slice(from, to) }),
-  };
+function sliceOf(windows: WindowBatch, from: number, to: number): WindowBatch {
+  const { tokens, targets, lengths, ids } = windows;
+  if (from === 0 && to === tokens.length) return windows;
+  return { tokens: tokens.slice(from, to), targets: targets.slice(from, to), lengths: lengths.slice(from, to), ids: ids.slice(from, to) };
 }

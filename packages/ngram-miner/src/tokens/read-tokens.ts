@@ -60,7 +60,8 @@ async function readBlock(file: FileHandle, position: number, length: number): Pr
   return bytes;
 }
 
-function expectBlock({ path, blocks }: TokenShard, block: number, start: number, bytes: Uint8Array, length: number): void {
+/** @throws {MinerError} DATASET_CORRUPT: it is not as long as it should be, or has another checksum */
+export function expectBlock({ path, blocks }: TokenShard, block: number, start: number, bytes: Uint8Array, length: number): void {
   const corrupt = (what: string) =>
     new MinerError('DATASET_CORRUPT', `${path}: block ${block} (from byte ${start}) ${what}`, 'Prepare the data again, or copy it again.');
   if (bytes.length !== length) throw corrupt(`ends after ${bytes.length} bytes, expected ${length}`);
