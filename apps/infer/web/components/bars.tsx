@@ -33,7 +33,7 @@ export function Bars({
             <td>
               <span class="amount">
                 <span>{shown}</span>
-                <span style={{ inlineSize: `${(100 * value) / most}%` }} />
+                <span class="line-bar" style={{ inlineSize: `${(100 * value) / most}%` }} />
               </span>
             </td>
           </tr>

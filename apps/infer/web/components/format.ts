@@ -9,8 +9,8 @@ export const formatLoss = (nats: number): string => nats.toFixed(3);
 export const formatShare = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 export function formatMs(ms: number): string {
-  if (ms < 0.1) return `${(1000 * ms).toPrecision(2)} µs`;
-  return ms < 1000 ? `${ms.toPrecision(3)} ms` : `${(ms / 1000).toPrecision(3)} s`;
+  const [unit, value] = ms < 1 ? ['µs', 1000 * ms] : ms < 1000 ? ['ms', ms] : ['s', ms / 1000];
+  return `${Number(value.toPrecision(3))} ${unit}`;
 }
 
 export function formatBytes(bytes: number): string {

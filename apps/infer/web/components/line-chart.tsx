@@ -16,6 +16,8 @@ export interface LineChartProps {
   readonly format?: (value: number) => string;
   /** Both axes are logarithmic. */
   readonly log?: boolean;
+  /** The upright axis begins at 0. */
+  readonly fromZero?: boolean;
 }
 
 const [WIDTH, HEIGHT] = [480, 260];
@@ -27,7 +29,7 @@ const DASHES = ['', '6 3', '2 2', '9 3 2 3', '1 3', '12 4'];
 const dashOf = (i: number) => DASHES[i % DASHES.length];
 const colourOf = (i: number) => ({ '--line': `var(--line-${i % COLOURS})` });
 
-export function LineChart({ title, x, y, series, format = formatCompact, log = false }: LineChartProps) {
+export function LineChart({ title, x, y, series, format = formatCompact, log = false, fromZero = false }: LineChartProps) {
   const [at, setAt] = useState<number>();
   const all = series.flatMap(({ points }) => points);
   if (all.length === 0) return <p class="note">{title}: nothing yet.</p>;
@@ -37,11 +39,7 @@ export function LineChart({ title, x, y, series, format = formatCompact, log = f
     PLOT.left,
     PLOT.right,
   );
-  const toY = scale(
-    all.map(([, value]) => value),
-    PLOT.bottom,
-    PLOT.top,
-  );
+  const toY = scale([...all.map(([, value]) => value), ...(fromZero ? [0] : [])], PLOT.bottom, PLOT.top);
   const places = [...new Set(all.map(([value]) => value))].sort((a, b) => a - b);
   const point = (event: PointerEvent) => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
@@ -132,7 +130,7 @@ interface Scale {
 
 function linearScale(values: readonly number[], start: number, end: number): Scale {
   let [low, high] = extent(values);
-  if (high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high))) [low, high] = [low - 1, high + 1];
+  if (high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high))) [low, high] = low === 0 ? [0, 1] : [low - 1, high + 1];
   return Object.assign((value: number) => start + ((value - low) / (high - low)) * (end - start), { ticks: ticksOf(low, high, 5) });
 }
 

@@ -13,19 +13,21 @@ export interface TableProps<Row> {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly keyOf: (row: Row) => string | number;
+  /** Scrolls where it is long. */
+  readonly tall?: boolean;
 }
 
 /** The first column names the row. */
-export function Table<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
+export function Table<Row>({ caption, columns, rows, keyOf, tall = false }: TableProps<Row>) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls by keyboard
-    <section class="scroll" tabIndex={0} aria-label={caption}>
+    <section class={tall ? 'scroll tall' : 'scroll'} tabIndex={0} aria-label={caption}>
       <table>
         <caption>{caption}</caption>
         <thead>
           <tr>
-            {columns.map(({ head, words }) => (
-              <th key={head} scope="col" class={words ? 'words' : undefined}>
+            {columns.map(({ head, words }, i) => (
+              <th key={i} scope="col" class={words ? 'words' : undefined}>
                 {head}
               </th>
             ))}
@@ -34,13 +36,13 @@ export function Table<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
         <tbody>
           {rows.map((row) => (
             <tr key={keyOf(row)}>
-              {columns.map(({ head, cell, words }, i) =>
+              {columns.map(({ cell, words }, i) =>
                 i === 0 ? (
-                  <th key={head} scope="row" class={words ? 'words' : undefined}>
+                  <th key={i} scope="row" class={words ? 'words' : undefined}>
                     {cell(row)}
                   </th>
                 ) : (
-                  <td key={head} class={words ? 'words' : undefined}>
+                  <td key={i} class={words ? 'words' : undefined}>
                     {cell(row)}
                   </td>
                 ),

@@ -54,7 +54,7 @@ export function TokenDetails({ token }: { readonly token: ShownToken | undefined
             {alternatives.map((other) => (
               <li key={other.text} class={other.text === text ? 'chosen' : undefined}>
                 <span>{quoted(other.text)}</span>
-                <meter value={other.probability} aria-label={`probability of ${quoted(other.text)}`} />
+                <span class="line-bar" style={{ inlineSize: `${100 * other.probability}%` }} />
                 <span class="number">{formatShare(other.probability)}</span>
               </li>
             ))}

@@ -62,7 +62,7 @@ interface TokenProps {
 function Token({ id, token, active, shade, onPoint }: TokenProps) {
   const { fgram, given } = token;
   const style = {
-    ...(fgram === undefined ? {} : { '--length': String(Math.min(fgram.length, 8)) }),
+    ...(fgram === undefined ? {} : barsOf(fgram.length)),
     ...(shade === undefined ? {} : { '--shade': `var(--${shade.colour})`, '--depth': shade.depth.toFixed(2) }),
   };
   return (
@@ -82,6 +82,9 @@ function Token({ id, token, active, shade, onPoint }: TokenProps) {
     </span>
   );
 }
+
+/** What the style draws: f-grams of more than five tokens have finer bars, in the same height. */
+const barsOf = (length: number) => ({ '--bars': String(Math.min(length, 8) - 1), '--pitch': length > 5 ? '2px' : '4px' });
 
 function spoken({ text, fgram, loss }: ShownToken): string {
   const parts = [quoted(text)];
@@ -110,7 +113,7 @@ export function LengthLegend({ longest }: { readonly longest: number }) {
     <ul class="legend" aria-label="Marks">
       {Array.from({ length: Math.min(longest, 8) - 1 }, (_, i) => i + 2).map((length) => (
         <li key={length}>
-          <span class="token" data-length={length} style={{ '--length': String(length) }}>
+          <span class="token" data-length={length} style={barsOf(length)}>
             f-gram of {length}
           </span>
         </li>

@@ -33,6 +33,9 @@ const hrefOf = (hash: string) => PARTS.find(({ href }) => href === hash)?.href;
 
 export function App() {
   const current = useFragment();
+  useEffect(() => {
+    document.title = `${PARTS.find(({ href }) => href === current)?.label} · Scone`;
+  }, [current]);
   const [api, setApi] = useState(() => new Api());
   const { status, error } = useStatus(api);
   const needsKey = error instanceof ApiError && error.status === 401;

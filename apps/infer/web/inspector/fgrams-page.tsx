@@ -50,22 +50,24 @@ function Summary({ summary }: { readonly summary: FgramSummary }) {
         ]}
       />
       <div class="columns">
-        <Bars
-          caption="F-grams by their length"
-          head={['tokens', 'f-grams']}
-          bars={Object.entries(byLength).map(([length, count]) => ({ label: length, value: count, shown: formatCount(count) }))}
-        />
-        {heldout !== undefined && (
+        <div>
           <Bars
-            caption="Held-out places by the longest f-gram that ends there"
-            head={['tokens', 'places']}
-            bars={Object.entries(heldout).map(([length, count]) => ({
-              label: length === '1' ? 'none' : length,
-              value: count,
-              shown: formatShare(count / positions),
-            }))}
+            caption="F-grams by their length"
+            head={['tokens', 'f-grams']}
+            bars={Object.entries(byLength).map(([length, count]) => ({ label: length, value: count, shown: formatCount(count) }))}
           />
-        )}
+          {heldout !== undefined && (
+            <Bars
+              caption="Held-out places by the longest f-gram that ends there"
+              head={['tokens', 'places']}
+              bars={Object.entries(heldout).map(([length, count]) => ({
+                label: length === '1' ? 'none' : length,
+                value: count,
+                shown: formatShare(count / positions),
+              }))}
+            />
+          )}
+        </div>
         <LineChart
           title="Count by rank"
           x="rank"
@@ -124,7 +126,7 @@ function Search({ api, size }: { readonly api: PageProps['api']; readonly size: 
           <p role="status">{wordsOf(found, size)}</p>
           {found.fgrams.length > 0 && <FgramTable fgrams={found.fgrams} />}
           {!found.isWhole && (
-            <button type="button" onClick={() => look(found.text, found.lastRank + 1, found.fgrams)}>
+            <button type="button" class="more" onClick={() => look(found.text, found.lastRank + 1, found.fgrams)}>
               Go on from rank {formatCount(found.lastRank + 1)}
             </button>
           )}
@@ -144,6 +146,7 @@ function wordsOf({ text, fgrams, exact, lastRank }: Found, size: number): string
 function FgramTable({ fgrams }: { readonly fgrams: readonly InspectedFgram[] }) {
   return (
     <Table
+      tall
       caption="F-grams by rank"
       rows={fgrams}
       keyOf={({ rank }) => rank}

@@ -34,8 +34,8 @@ export function Lane({ name, generation: { tokens, phase, reason = '', error }, 
         <Figures
           figures={[
             { name: 'tokens', value: written.length },
-            { name: 'loss, sum of nats', value: formatLoss(total) },
-            { name: 'a token', value: formatLoss(total / written.length) },
+            { name: 'loss, nats', value: formatLoss(total) },
+            { name: 'loss a token', value: formatLoss(total / written.length) },
             { name: 'where an f-gram ends', value: formatShare(matched / written.length) },
           ]}
         />

@@ -43,6 +43,10 @@ export function PromptPage({ api, status }: PageProps) {
   return (
     <>
       <h1>Prompt</h1>
+      <p class="note">
+        Where an f-gram ends, its row stood in for the token: a bar below it for each token that the f-gram joins to it. What you write
+        stays in this page.
+      </p>
       <form onSubmit={submit}>
         <label for="prompt">What the model goes on from</label>
         <textarea id="prompt" name="prompt" rows={3} placeholder="The people of the United States" />

@@ -49,6 +49,7 @@ export function QueuePage({ api, status, active }: PageProps) {
         title="Sequences"
         x="seconds since the page was opened"
         y="sequences"
+        fromZero
         series={[line('running', (now) => now.running), line('waiting', (now) => now.waiting)]}
       />
     </>

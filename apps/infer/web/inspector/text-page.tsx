@@ -42,6 +42,7 @@ export function TextPage({ api, status }: PageProps) {
   return (
     <>
       <h1>Text</h1>
+      <p class="note">How hard each token of a text was for the model, with the f-grams and without.</p>
       <form onSubmit={submit}>
         <label for="text">A text whose tokens are scored</label>
         <textarea id="text" name="text" rows={5} required />
@@ -129,7 +130,7 @@ function Effects({ name, effects }: { readonly name: string; readonly effects: r
         <p class="note">None.</p>
       ) : (
         <Table
-          caption="F-grams by what the tokens after them lost less, in nats"
+          caption="By the next tokens’ loss, in nats"
           rows={effects}
           keyOf={({ fgram }) => fgram.rank}
           columns={[

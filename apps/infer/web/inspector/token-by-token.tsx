@@ -27,13 +27,14 @@ export function TokenByToken({ names, lanes }: { readonly names: readonly string
       <p class="note">{parting < 0 ? 'The same tokens so far.' : `They part at token ${parting + 1}.`}</p>
       <Table
         caption="Both continuations, with the loss of each token in nats"
+        tall
         rows={places}
         keyOf={({ place }) => place}
         columns={[
           { head: 'token', cell: ({ place }) => place },
           ...names.flatMap((name, lane) => [
             { head: name, words: true, cell: ({ tokens }: Place) => <span class="piece">{textOf(tokens[lane])}</span> },
-            { head: `loss ${name}`, cell: ({ tokens }: Place) => lossOf(tokens[lane]) },
+            { head: 'loss', cell: ({ tokens }: Place) => lossOf(tokens[lane]) },
           ]),
         ]}
       />
