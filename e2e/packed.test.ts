@@ -74,6 +74,10 @@ it('has no export, file or dependency that nobody uses: knip', () => {
   run(process.execPath, [path.join(CHECKS, 'node_modules/knip/bin/knip.js'), '--no-progress'], ROOT);
 });
 
+it('has docstrings that agree with the code: typedoc', () => {
+  run(process.execPath, [path.join(ROOT, 'tools/api-docs/build.mjs'), '--check'], ROOT);
+});
+
 it('packs all projects', () => {
   expect([...tarballs.keys()].sort()).toEqual(projects.map((project) => `@sconelm/${path.basename(project)}`).sort());
 });

@@ -32,7 +32,7 @@ const INVARIANT = { batchInvariant: true };
 export interface SessionInput {
   /** Token per position; −1 where `rows` gives the embedding. */
   readonly tokens: Int32Array;
-  /** [n, width]: embeddings where the token is −1, zero elsewhere. */
+  /** [n, width], embeddings where the token is −1, zero elsewhere. */
   readonly rows?: Float32Array;
 }
 

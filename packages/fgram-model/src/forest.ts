@@ -9,11 +9,11 @@ export interface Forest {
   readonly tokens: Int32Array<ArrayBuffer>;
   /** [N] distance from the root; 0 for padding. */
   readonly depths: Int32Array<ArrayBuffer>;
-  /** [N, K]: the node itself, its parent, ..; −1 where there are fewer. */
+  /** [N, K], the node itself, its parent, ..; −1 where there are fewer. */
   readonly ancestors: Int32Array<ArrayBuffer>;
-  /** [N]: one past the node's last descendant. */
+  /** [N], one past the node's last descendant. */
   readonly ends: Int32Array<ArrayBuffer>;
-  /** [N]: the id of the f-gram whose row is wanted of the node; −1 where of none, or where ids were not told. */
+  /** [N], the id of the f-gram whose row is wanted of the node; −1 where of none, or where ids were not told. */
   readonly ids: Int32Array<ArrayBuffer>;
   /** The node of each sequence's last token. */
   readonly last: Int32Array<ArrayBuffer>;
@@ -98,7 +98,7 @@ export interface BatchForest extends Forest {
 /**
  * The forest of windows that stand alone: a match is cut at its window's start (the set is closed under suffixes, so the rest is a member).
  * @param tokens [B·T] @param lengths [B·T] length of the longest f-gram that ends at each position, 1 for none @param T window length
- * @param options `ids` [B·T]: of the f-gram that ends at each position, the match cut as said; needed for residual rows
+ * @param options `ids` [B·T] of the f-gram that ends at each position, the match cut as said; needed for residual rows
  */
 export function batchForest(
   tokens: ArrayLike<number>,

@@ -82,7 +82,7 @@ function modelRows({ nodeTokens, depths, ancestors, ends }: ForestTensors, p: Pa
 
 /**
  * e_i: the row of the longest f-gram that ends at i where there is one, else the token's embedding. It replaces; nothing is added.
- * @param rows [N, d] @param baseTokens [B, T] −1 where matched @param nodeOf [B, T] −1 where not @returns [B, T, d]
+ * @param rows [N, d] @param places `baseTokens` [B, T], −1 where matched, and `nodeOf` [B, T], −1 where not @returns [B, T, d]
  */
 export function embed(
   rows: Tensor,

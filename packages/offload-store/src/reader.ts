@@ -19,7 +19,7 @@ import { DecodedTarget, EncodedTarget, type RowTarget } from './row-target.js';
 export interface ReadOptions {
   /** Aborting rejects the read with the signal's reason; `into` then holds anything. */
   readonly signal?: AbortSignal | undefined;
-  /** [n]: set to 1 where a row could not be had and is zeros, else to 0. Needed where the store was opened with `damaged: 'fallback'`. */
+  /** [n], set to 1 where a row could not be had and is zeros, else to 0. Needed where the store was opened with `damaged: 'fallback'`. */
   readonly lost?: Uint8Array;
 }
 

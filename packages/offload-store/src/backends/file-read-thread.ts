@@ -4,9 +4,9 @@ import { parentPort } from 'node:worker_threads';
 
 /** All of it is shared between the threads. */
 export interface ReadJob {
-  /** [1]: how many runs have been taken. */
+  /** [1], how many runs have been taken. */
   readonly taken: Int32Array<SharedArrayBuffer>;
-  /** [runs, 4]: descriptor, position in the file, bytes, place in `rows`. */
+  /** [runs, 4], descriptor, position in the file, bytes, place in `rows`. */
   readonly runs: Float64Array<SharedArrayBuffer>;
   readonly count: number;
   readonly rows: Uint8Array<SharedArrayBuffer>;

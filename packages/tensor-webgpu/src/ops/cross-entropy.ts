@@ -27,7 +27,7 @@ export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
  * @param hidden [N, D] f32
  * @param weight [V, D] f32
  * @param targets [N] i32; below zero: left out
- * @param options.chunks number of chunks; the last may be shorter
+ * @param options `chunks`: how many; the last may be shorter
  * @returns [N]
  * @throws {ShapeError | DTypeError}
  */

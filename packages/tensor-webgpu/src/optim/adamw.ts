@@ -48,7 +48,7 @@ export class AdamW implements Disposable {
 
   /**
    * @param gradients one per parameter, in the order of the set's names
-   * @param rates [4] f32: what {@link rates} gives for the step
+   * @param rates [4] f32: what `rates` gives for the step
    * @returns the updates that make the step, and the global norm before clipping, of the loss as it is (scaled, where it is)
    * @throws {ShapeError} if the gradients are not one per parameter
    */
