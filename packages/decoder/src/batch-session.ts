@@ -85,8 +85,9 @@ export class BatchSession implements Disposable {
       const { tokens, rows, places, wanted } = inputs;
       const [N, B] = [tokens.size, places.shape[0]];
       const updates: ReturnType<typeof update>[] = [];
-      const embedded = parameters('tok.weight').gatherRows(tokens).add(rows);
-      const placed = 'positions' in inputs ? embedded.add(parameters('pos.weight').gatherRows(inputs.positions)) : embedded;
+      const token = parameters('tok.weight').gatherRows(tokens);
+      // Rows come last, so that both look-ups are one dispatch: with a row, the token's embedding is zero, and the sum the same.
+      const placed = ('positions' in inputs ? token.add(parameters('pos.weight').gatherRows(inputs.positions)) : token).add(rows);
       const attend = (packed: Tensor, layer: number) => {
         const cache = caches.get(`h.${layer}`);
         const qkv = packed.reshape([B, N / B, packed.shape[1]]);

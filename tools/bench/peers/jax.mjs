@@ -93,8 +93,9 @@ function blocks(p, x, attention) {
   return norm(x, p.norm, p.normb);
 }
 
-function parameters() {
-  return Object.fromEntries(Object.entries(initialParameters()).map(([name, { shape, data }]) => [name, array(data, shape)]));
+/** @param {'f32' | 'int8' | 'int4'} [weights] */
+function parameters(weights) {
+  return Object.fromEntries(Object.entries(initialParameters(weights)).map(([name, { shape, data }]) => [name, array(data, shape)]));
 }
 const refs = (/** @type {Record<string, any>} */ tree) => Object.fromEntries(Object.entries(tree).map(([name, x]) => [name, x.ref]));
 
@@ -233,10 +234,10 @@ const ops = {
       },
     };
   },
-  decode: () => {
+  decode: (/** @type {any} */ { weights }) => {
     const { layers, width, heads, cached } = GPT;
     const D = width / heads;
-    const p = parameters();
+    const p = parameters(weights);
     const cache = Array.from({ length: layers * 2 }, (_, i) => array(values(cached * width, 500 + i), [1, cached, width]));
     const token = array(Int32Array.of(17), [1]);
     const step = jax.jit((/** @type {any} */ q, /** @type {any} */ id, /** @type {any[]} */ rows) => {

@@ -124,7 +124,18 @@ class AdamW:
         return digest(self.p)
 
 
-def gpt_parameters():
+def rounded(w, weights, by_output):
+    """The values that quantised weights stand for."""
+    rows = (w if by_output else w.T).double()
+    groups = rows.reshape(len(rows), -1, rows.shape[1] if weights == "int8" else 32)
+    extreme = groups.gather(2, groups.abs().argmax(2, keepdim=True))
+    scale = (extreme.abs() / 127 if weights == "int8" else extreme / -8).float()
+    low, high = (-127, 127) if weights == "int8" else (-8, 7)
+    result = ((groups / scale).round().clamp(low, high).float() * scale).reshape(rows.shape)
+    return (result if by_output else result.T).contiguous()
+
+
+def gpt_parameters(weights="f32"):
     d, V = GPT["width"], GPT["vocabulary"]
     shapes = [("wte", [V, d]), ("wpe", [GPT["context"] + 1, d])]
     for l in range(GPT["layers"]):
@@ -141,6 +152,8 @@ def gpt_parameters():
             p[name] = torch.zeros(shape)
         else:
             p[name] = values(shape, 100 + i, 0.035)
+            if weights != "f32" and name != "wpe":
+                p[name] = rounded(p[name], weights, by_output=name == "wte")
     return p
 
 
@@ -181,8 +194,8 @@ class TrainStep:
         return [self.once() for _ in range(3)]
 
 
-def decode(_):
-    p = gpt_parameters()
+def decode(s):
+    p = gpt_parameters(s.get("weights", "f32"))
     d, H, cached = GPT["width"], GPT["heads"], GPT["cached"]
     cache = [values([1, cached, d], 500 + i) for i in range(2 * GPT["layers"])]
 

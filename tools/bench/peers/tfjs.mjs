@@ -214,9 +214,11 @@ const ops = {
       },
     };
   },
-  decode: () => {
+  decode: (/** @type {any} */ { weights }) => {
     const { layers, width, heads, cached } = GPT;
-    const p = Object.fromEntries(Object.entries(initialParameters()).map(([name, { data, shape }]) => [name, tf.tensor(data, shape)]));
+    const p = Object.fromEntries(
+      Object.entries(initialParameters(weights)).map(([name, { data, shape }]) => [name, tf.tensor(data, shape)]),
+    );
     const cache = Array.from({ length: layers * 2 }, (_, i) => tf.tensor(values(cached * width, 500 + i), [1, cached, width]));
     const token = tf.tensor(Int32Array.of(17), [1], 'int32');
     const once = async () => {

@@ -21,8 +21,33 @@ export function parameterShapes({ layers, width: d, context, vocabulary } = GPT)
   return shapes;
 }
 
-/** @returns {Record<string, { shape: number[], data: Float32Array<ArrayBuffer> }>} */
-export function initialParameters() {
+/** Which parameters are quantised, and whether they are stored [outputs, inputs]. @param {string} name @param {number[]} shape */
+export const quantisedAs = (name, shape) => (shape.length === 1 || name === 'wpe' ? undefined : { byOutput: name === 'wte' });
+
+/**
+ * The values that quantised weights stand for: engines without such weights compute with them in f32, and must give the same results.
+ * @param {Float32Array<ArrayBuffer>} data @param {number[]} shape @param {'int8' | 'int4'} weights @param {boolean} byOutput
+ */
+function rounded(data, [rows, columns], weights, byOutput) {
+  const [outputs, inputs] = byOutput ? [rows, columns] : [columns, rows];
+  const [group, divisor, lowest, highest] = weights === 'int8' ? [inputs, 127, -127, 127] : [32, -8, -8, 7];
+  const at = (/** @type {number} */ n, /** @type {number} */ k) => (byOutput ? n * columns + k : k * columns + n);
+  const halfEven = (/** @type {number} */ x) => x + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
+  const result = new Float32Array(data.length);
+  for (let n = 0; n < outputs; n++) {
+    for (let start = 0; start < inputs; start += group) {
+      let extreme = 0;
+      for (let k = start; k < start + group; k++) if (Math.abs(data[at(n, k)]) > Math.abs(extreme)) extreme = data[at(n, k)];
+      const scale = Math.fround((weights === 'int8' ? Math.abs(extreme) : extreme) / divisor);
+      for (let k = start; k < start + group; k++)
+        result[at(n, k)] = Math.max(lowest, Math.min(highest, halfEven(data[at(n, k)] / scale))) * scale;
+    }
+  }
+  return result;
+}
+
+/** @param {'f32' | 'int8' | 'int4'} [weights] @returns {Record<string, { shape: number[], data: Float32Array<ArrayBuffer> }>} */
+export function initialParameters(weights = 'f32') {
   return Object.fromEntries(
     parameterShapes().map(([name, shape], i) => {
       const size = shape.reduce((a, b) => a * b, 1);
@@ -31,7 +56,8 @@ export function initialParameters() {
         : name.endsWith('b')
           ? new Float32Array(size)
           : values(size, 100 + i, 0.035);
-      return [name, { shape, data }];
+      const quantised = quantisedAs(name, shape);
+      return [name, { shape, data: weights === 'f32' || !quantised ? data : rounded(data, shape, weights, quantised.byOutput) }];
     }),
   );
 }

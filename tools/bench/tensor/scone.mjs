@@ -17,7 +17,7 @@ import {
   writeRows,
 } from '@sconelm/tensor-webgpu';
 import { serve } from '../serve.mjs';
-import { ADAMW, GPT, initialParameters } from './gpt.mjs';
+import { ADAMW, GPT, initialParameters, quantisedAs } from './gpt.mjs';
 import { digest, integers, values } from './inputs.mjs';
 
 /** @typedef {import('@sconelm/tensor-webgpu').Tensor} Tensor */
@@ -68,13 +68,14 @@ function quantizedParameters(format) {
   /** @type {Map<string, () => Tensor>} */
   const tensors = new Map();
   for (const [name, { shape, data }] of Object.entries(initialParameters())) {
-    if (shape.length === 1 || name === 'wpe') {
+    const quantised = quantisedAs(name, shape);
+    if (quantised === undefined) {
       specs[name] = { shape };
       values.set(name, data);
       tensors.set(name, () => set.get(name).tensor);
       continue;
     }
-    const transposed = name !== 'wte';
+    const transposed = !quantised.byOutput;
     /** @type {[number, number]} */
     const size = transposed ? [shape[1], shape[0]] : [shape[0], shape[1]];
     const shapes = quantizedShapes(size, format);

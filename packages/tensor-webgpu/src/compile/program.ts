@@ -88,7 +88,7 @@ export function lowerGraph(
   choose: (key: string, forms: readonly string[]) => string = (key, forms) => device.tuning.choose(key, forms),
 ): Lowered {
   const names = Object.keys(outputs);
-  const simplified = simplify([...Object.values(outputs), ...updates.map(({ value }) => value)]);
+  const simplified = simplify([...Object.values(outputs), ...updates.map(({ value }) => value)], { fuse });
   const targets = updates.map(({ leaf }, i) => ({ leaf, value: simplified[names.length + i] }));
   return lower(simplified.slice(0, names.length), targets, { adapter: device.traits, batchInvariant, fuse, choose });
 }

@@ -1,13 +1,14 @@
 /**
  * Rewrites a graph: fused ops without a kernel become their definitions, equal subgraphs become one, constants fold, neutral operations and
- * repeated views vanish, a transposed operand of a matrix product becomes a flag, and products and gathers of
- * quantised matrices read their words. What nothing needs is left behind.
+ * repeated views vanish, a transposed operand of a matrix product becomes a flag, products and gathers of quantised
+ * matrices read their words, and sums of gathered rows become one op. What nothing needs is left behind.
  */
 import { inOrderOfCreation } from '../graph/gradient.js';
 import type { Attributes, Node, Op } from '../graph/op.js';
 import { fillOp } from '../graph/primitives/elementwise.js';
 import { type MatmulAttributes, matmulOp } from '../graph/primitives/matmul.js';
 import { dequantizeOp, type QuantizedAttributes, quantizedMatmulOp, quantizedRowsOp } from '../ops/quantized.js';
+import { sumOfRows } from '../ops/rows.js';
 import { sameShape } from '../shape.js';
 import { apply, applyAll, fill, Tensor } from '../tensor.js';
 
@@ -21,7 +22,7 @@ function isLastTwoSwapped(permutation: readonly number[]): boolean {
 }
 
 /** The value that an application is equal to, if it is a simpler one. Inputs are simplified already. */
-function shortcut(op: Op, inputs: readonly Tensor[], attributes: Attributes): Tensor | undefined {
+function shortcut(op: Op, inputs: readonly Tensor[], attributes: Attributes, fuse: boolean): Tensor | undefined {
   const constants = inputs.map(constantOf);
   const [x, y] = inputs;
   if (
@@ -38,7 +39,7 @@ function shortcut(op: Op, inputs: readonly Tensor[], attributes: Attributes): Te
   }
   switch (op.name) {
     case 'add':
-      return constants[0] === 0 ? y : constants[1] === 0 ? x : undefined;
+      return constants[0] === 0 ? y : constants[1] === 0 ? x : fuse ? sumOfRows(x, y) : undefined;
     case 'sub':
       return constants[1] === 0 ? x : undefined;
     case 'mul':
@@ -79,8 +80,8 @@ function quantizedProduct(x: Tensor, { node }: Tensor, { transposeA, transposeB 
   return apply(quantizedMatmulOp, [x, ...node.inputs], attributes).slice([0, 0], [x.shape[0], attributes.shape[0]]);
 }
 
-/** Simplified equals of `roots`, in their order. Leaves stay the same nodes. */
-export function simplify(roots: readonly Tensor[]): Tensor[] {
+/** Simplified equals of `roots`, in their order. Leaves stay the same nodes. @param options.fuse false: no two ops become one */
+export function simplify(roots: readonly Tensor[], { fuse = true }: { readonly fuse?: boolean } = {}): Tensor[] {
   const rewritten = new Map<Node, readonly Tensor[]>();
   const known = new Map<string, readonly Tensor[]>();
 
@@ -111,7 +112,7 @@ export function simplify(roots: readonly Tensor[]): Tensor[] {
         rewritten.set(node, definition.map(lookUp));
         continue;
       }
-      const shorter = shortcut(op, inputs, attributes);
+      const shorter = shortcut(op, inputs, attributes, fuse);
       if (shorter !== undefined && sameShape(shorter.shape, node.outputs[0].shape)) {
         visit([shorter]);
         rewritten.set(node, [lookUp(shorter)]);

@@ -1,4 +1,4 @@
-/** Words of small integers with scales (see `quantize.ts`) as kernels read them: in vectors of four outputs, of four neighbours along K, or one by one. */
+/** Words of small integers with scales (see `quantize.ts`) as kernels read them: in vectors of four outputs, or one by one. */
 import { GROUP, type QuantizedFormat, VALUES_PER_WORD } from '../quantize.js';
 
 const bitsOf = (format: QuantizedFormat) => 32 / VALUES_PER_WORD[format];
@@ -22,19 +22,10 @@ export function unpackOutputs(format: QuantizedFormat, word: string, index: numb
   return `vec4f(${left === 0 ? signed : `(${signed} << vec4u(${left}u))`} >> vec4u(${32 - bits}u))`;
 }
 
-/** `weight(n, k)`: one value, of bindings `words: u32` and `scales: f32`; K is an expression. */
-export const weightFunction = (format: QuantizedFormat, K: string) => `
-fn weight(n: u32, k: u32) -> f32 {
-  let word = words[((n / 4u) * ${rowWords(format, K)} + k / ${VALUES_PER_WORD[format]}u) * 4u + n % 4u];
-  let scale = scales[(${scaleIndex(format, '(n / 4u)', 'k', K)}) * 4u + n % 4u];
+/** `weight{suffix}(n, k)`: one value, of bindings `words{suffix}: u32` and `scales{suffix}: f32`; K is an expression. */
+export const weightFunction = (format: QuantizedFormat, K: string, suffix = '') => `
+fn weight${suffix}(n: u32, k: u32) -> f32 {
+  let word = words${suffix}[((n / 4u) * ${rowWords(format, K)} + k / ${VALUES_PER_WORD[format]}u) * 4u + n % 4u];
+  let scale = scales${suffix}[(${scaleIndex(format, '(n / 4u)', 'k', K)}) * 4u + n % 4u];
   return f32(extractBits(bitcast<i32>(word), (k % ${VALUES_PER_WORD[format]}u) * ${bitsOf(format)}u, ${bitsOf(format)}u)) * scale;
-}`;
-
-/** `fourWeights(n, i)`: values 4i .. 4i + 3 of row n, of bindings `words: u32` and `scales: f32`. */
-export const fourWeightsFunction = (format: QuantizedFormat, K: string) => `
-fn fourWeights(n: u32, i: u32) -> vec4f {
-  let k = i * 4u;
-  let word = bitcast<i32>(words[((n / 4u) * ${rowWords(format, K)} + k / ${VALUES_PER_WORD[format]}u) * 4u + n % 4u]${format === 'int4' ? ' >> ((i % 2u) * 16u)' : ''});
-  let scale = scales[(${scaleIndex(format, '(n / 4u)', 'k', K)}) * 4u + n % 4u];
-  return vec4f((vec4i(word) << vec4u(${[0, 1, 2, 3].map((j) => `${32 - bitsOf(format) * (j + 1)}u`).join(', ')})) >> vec4u(${32 - bitsOf(format)}u)) * scale;
 }`;

@@ -5,7 +5,7 @@
 import { DTypeError, ShapeError } from '../errors.js';
 import { defineOp } from '../graph/op.js';
 import { lowerQuantizedMatmul, quantizedProductTakesNormalized } from '../kernels/matmul/index.js';
-import { lowerQuantizedRows } from '../kernels/quantized-rows.js';
+import { lowerSumOfRows } from '../kernels/rows.js';
 import { type QuantizedFormat, quantizedShapes, quantizedValue } from '../quantize.js';
 import { expectShape, formatShape, sizeOf } from '../shape.js';
 import { apply, expectDType, type Tensor } from '../tensor.js';
@@ -37,7 +37,7 @@ export const dequantizeOp = defineOp<QuantizedAttributes>({
   },
   gradient: () => [],
   maxEpilogueOperands: 4,
-  lower: lowerQuantizedRows,
+  lower: (context) => lowerSumOfRows(context, [{ kind: 'quantized', format: context.attributes.format, ids: false }]),
 });
 
 /** y[..., :] = W[ids[...], :] of words, scales and ids; zeros where an id is below zero. */
@@ -53,7 +53,7 @@ export const quantizedRowsOp = defineOp<QuantizedAttributes>({
     for (let i = 0; i < ids.length; i++) if (ids[i] >= 0) for (let k = 0; k < K; k++) y[i * K + k] = quantizedValue(matrix, ids[i], k);
   },
   maxEpilogueOperands: 4,
-  lower: lowerQuantizedRows,
+  lower: (context) => lowerSumOfRows(context, [{ kind: 'quantized', format: context.attributes.format, ids: true }]),
 });
 
 /** y = x · Wᵀ of x [M, K], words and scales; N is a multiple of four, the padded rows included. */

@@ -1,7 +1,8 @@
 /** Row gather and its adjoint. An id below zero stands for no row: zeros forward, nothing backward. */
 import { isFloat } from '../../dtype.js';
 import { DTypeError, ShapeError } from '../../errors.js';
-import { lowerGatherRows, lowerScatterRows } from '../../kernels/embedding.js';
+import { lowerSumOfRows } from '../../kernels/rows.js';
+import { lowerScatterRows } from '../../kernels/scatter-rows.js';
 import { formatShape, sizeOf } from '../../shape.js';
 import { defineOp, type TensorType } from '../op.js';
 
@@ -24,7 +25,7 @@ export const gatherRowsOp = defineOp<Readonly<Record<string, never>>>({
   },
   gradient: ([dy], [table, ids]) => [dy?.scatterRows(ids, table.shape[0])],
   maxEpilogueOperands: 5,
-  lower: lowerGatherRows,
+  lower: (context) => lowerSumOfRows(context, [{ kind: 'table' }]),
 });
 
 /** y[v, :] = Σ over positions with ids = v of dy, in the order of positions; dy [..., D], ids [...] i32, y [rows, D]. */

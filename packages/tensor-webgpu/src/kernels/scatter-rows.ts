@@ -1,64 +1,19 @@
 /**
- * Row gather, and its adjoint without float atomics: the positions of each table row are linked in order, then every row walks its list.
+ * The adjoint of a row gather, without float atomics: the positions of each table row are linked in order, then every row walks its list.
  * A link is believed only where the ids agree with it, so neither heads nor links need clearing.
  */
-import { BYTES_PER_ELEMENT, COMPUTE_TYPE } from '../dtype.js';
+import { BYTES_PER_ELEMENT } from '../dtype.js';
 import { sizeOf } from '../shape.js';
-import { type Epilogue, epilogueBindings, epilogueText } from './epilogue.js';
-import { defineKernel, type Kernel, type LoweringContext, partsOf, spread } from './kernel.js';
+import { defineKernel, type LoweringContext, partsOf, spread } from './kernel.js';
 
 const LANES = 64;
 
+/** Elements of a row per thread. */
 interface RowForm {
-  /** Elements of a row per thread. */
   readonly vector: 1 | 4;
-  readonly type: 'f32' | 'i32' | 'u32';
 }
 
-const element = ({ vector, type }: RowForm) => (vector === 4 ? `vec4<${type}>` : type);
-
-function gatherKernel(form: RowForm, epilogue: Epilogue | undefined): Kernel<object> {
-  const finish = epilogue === undefined ? undefined : epilogueText(epilogue, form.vector);
-  return defineKernel<object>({
-    name: 'gather-rows',
-    bindings: { table: 'read', ids: 'read', y: 'write', ...finish?.bindings },
-    types: () => ({ table: element(form), ids: 'i32', y: element(form), ...finish?.types }),
-    uniforms: { count: 'u32', width: 'u32', first: 'u32', rows: 'u32' },
-    wgsl: () => `${finish?.wgsl ?? ''}
-@compute @workgroup_size(${LANES})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * 65535u + group.x) * ${LANES}u + lane;
-  if (i >= u.count) { return; }
-  let position = i / u.width;
-  let column = i - position * u.width;
-  let id = ids[position];
-  let mine = id >= 0 && u32(id) >= u.first && u32(id) - u.first < u.rows;
-  // The first part of the table writes all rows, others only theirs.
-  if (!mine && u.first > 0u) { return; }
-  let row = select(${element(form)}(), table[select(0u, u32(id) - u.first, mine) * u.width + column], mine);
-  y[i] = ${finish === undefined ? 'row' : 'finish(row, i, column)'};
-}`,
-  });
-}
-
-export function lowerGatherRows(context: LoweringContext<Readonly<Record<string, never>>>): void {
-  const [table, ids] = context.inputs;
-  const columns = table.shape[1];
-  const vector = columns % 4 === 0 ? 4 : 1;
-  const width = columns / vector;
-  const count = sizeOf(ids.shape) * width;
-  if (count === 0) return;
-  const maxElements = context.adapter.maxBindingBytes / BYTES_PER_ELEMENT[table.dtype];
-  for (const { start, count: rows } of partsOf(table.shape[0], columns, maxElements)) {
-    const part = { ...context.input(0), range: { start: start * columns, count: rows * columns } };
-    context.call(gatherKernel({ vector, type: COMPUTE_TYPE[table.dtype] }, context.epilogue), {
-      parameters: {},
-      bindings: { table: part, ids: context.input(1), y: context.output(0), ...epilogueBindings(context.epilogue) },
-      uniforms: { count, width, first: start, rows },
-      workgroups: spread(Math.ceil(count / LANES)),
-    });
-  }
-}
+const element = ({ vector }: RowForm) => (vector === 4 ? 'vec4f' : 'f32');
 
 /** One thread for all positions: on a CPU each step costs nanoseconds. A head that is not a later position of the same id is an old value. */
 const linkInTurn = `
@@ -147,7 +102,7 @@ export function lowerScatterRows(context: LoweringContext<{ readonly rows: numbe
   for (const { start, count: some } of partsOf(rows, columns, maxElements)) {
     const y = { ...context.output(0), range: { start: start * columns, count: some * columns } };
     context.call(scatterKernel, {
-      parameters: { vector, type: 'f32' },
+      parameters: { vector },
       bindings: { values: context.input(0), ids: context.input(1), next, heads, y },
       uniforms: { count: some * width, width, positions, first: start },
       workgroups: spread(Math.ceil((some * width) / LANES)),
