@@ -1,6 +1,6 @@
 /** scone-infer serve as a process, asked by the clients people have. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { evaluate, openModel, runPaths } from '@sconelm/fgram-model';
@@ -189,6 +189,19 @@ describe('the process', () => {
     expect(await open()).toMatchObject({ code: 1, err: expect.stringContaining('can be reached from other machines') });
     expect(await open('--api-key-file', 'nowhere')).toMatchObject({ code: 1, err: expect.stringContaining('cannot be read') });
   });
+});
+
+it('generate without a store: rows are computed when they are first wanted, and read the next time', async () => {
+  const bare = path.join(folder, 'bare');
+  await cp(run, bare, { recursive: true });
+  await rm(path.join(bare, 'rows'), { recursive: true });
+  const generate = (directory: string, ...more: string[]) =>
+    command('infer', ['generate', 'The old man', '--run', directory, '--max-tokens', '12', '--temperature', '0', '--json', ...more]);
+  const textOf = async (...given: Parameters<typeof generate>) => JSON.parse((await generate(...given)).out).text;
+  const failed = await generate(bare);
+  expect(failed.code).toBe(1);
+  expect(failed.err).toContain('manifest.json does not exist');
+  for (let time = 0; time < 2; time++) expect(await textOf(bare, '--missing-rows', 'recompute')).toBe(await textOf(run));
 });
 
 it('generate: files and stop strings, and what each token was made from', async () => {

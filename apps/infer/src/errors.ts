@@ -7,6 +7,7 @@ export type InferErrorCode =
   | 'QUEUE_FULL'
   | 'ENGINE_CLOSED'
   | 'CHAT_TEMPLATE'
+  | 'ROW_MISMATCH'
   | 'SERVE_OPTION'
   | 'SERVE_LISTEN'
   | 'PUBLISH_TARGET'

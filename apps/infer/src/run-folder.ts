@@ -15,11 +15,12 @@ import {
 } from '@sconelm/decoder';
 import { type InferenceModel, openDecoder, openModel, RowComputer, readRunManifest, runPaths } from '@sconelm/fgram-model';
 import { type FgramSet, openFgrams, Tokenizer } from '@sconelm/ngram-miner';
-import { loadBackends, type OpenOptions, openStore, type RowStore } from '@sconelm/offload-store';
+import { loadBackends, type OpenOptions, openFillingStore, openStore, type RowStore, type StoreRequest } from '@sconelm/offload-store';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import type { SequenceFgrams } from './engine/batch-decoder.js';
 import { InferError } from './errors.js';
+import { type VerificationOptions, VerifiedRows } from './verified-rows.js';
 
 /** Options of every command that opens a run. */
 export const runOptions = {
@@ -44,6 +45,12 @@ export const runOptions = {
     .enum(['error', 'fallback', 'recompute'])
     .default('error')
     .describe('what is done about rows that cannot be had: error, fallback (the token’s own embedding), recompute (by the f-gram model)'),
+  missingRows: z
+    .enum(['error', 'recompute'])
+    .default('error')
+    .describe(
+      'what is done where there is no store yet: error, recompute (rows are computed when first wanted, and written where precompute goes on)',
+    ),
   hotRows: z.int().nonnegative().default(0).describe('rows kept in memory, from the most frequent f-gram on'),
   cacheRows: z.int().nonnegative().default(0).describe('other rows kept in memory, those used last'),
 };
@@ -54,6 +61,8 @@ export type RunOptions = z.output<z.ZodObject<typeof runOptions>>;
 export interface RunFgrams {
   readonly set: FgramSet;
   readonly rows: RowStore;
+  /** Where a sample of the rows is compared. */
+  readonly verified?: VerifiedRows | undefined;
   /** What one sequence needs: a matcher of its own, and the store that all share. */
   forSequence(): SequenceFgrams;
 }
@@ -80,9 +89,12 @@ export async function loadStoreBackends({ backend }: Pick<RunOptions, 'backend'>
   await loadBackends(backend.map((file) => pathToFileURL(file).href));
 }
 
-/** @throws the typed error of the part that is missing, damaged or of another run */
-export async function openRun(device: Device, options: RunOptions): Promise<Run> {
-  const { run, store, check, damagedRows, hotRows, cacheRows } = options;
+/**
+ * @param verify a sample of the rows is computed again while they are read
+ * @throws the typed error of the part that is missing, damaged or of another run
+ */
+export async function openRun(device: Device, options: RunOptions, verify?: Omit<VerificationOptions, 'compute'>): Promise<Run> {
+  const { run, damagedRows, missingRows } = options;
   if (options.model !== undefined) return openPretrained(device, options.model, options);
   await loadStoreBackends(options);
   const directory = path.resolve(run);
@@ -108,23 +120,18 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
     if (set.hash !== manifest.fgrams) {
       throw new InferError('RUN_MIXED', `${paths.fgrams} has other f-grams than this run`, 'Copy the run’s folder again.');
     }
-    let damaged: OpenOptions['damaged'] & {} = 'error';
-    if (damagedRows === 'recompute') {
-      const ofRun = await openComputer(device, directory, set);
-      computer = ofRun;
-      damaged = (ids, into) => ofRun.compute(ids, into);
-    } else damaged = damagedRows;
-    const rows = await openStore(store ?? `file:${paths.rows}`, {
-      expect: { fgrams: set.hash, model: common.fingerprint },
-      damaged,
-      hotRows,
-      cacheRows,
-      ...(check === undefined ? {} : { check }),
-    });
+    if (damagedRows === 'recompute' || missingRows === 'recompute' || verify !== undefined)
+      computer = await openComputer(device, directory, set);
+    const compute = computer?.compute;
+    const binding = { fgrams: set.hash, model: common.fingerprint };
+    const rows = await openRows(options, `file:${paths.rows}`, { rows: set.size, width: model.config.decoder.width, binding }, compute);
+    const verified = verify && compute && new VerifiedRows(rows, { ...verify, compute });
+    const source = verified?.rows ?? rows;
     return {
       ...common,
-      fgrams: { set, rows, forSequence: () => ({ matcher: set.matcher(tokenizer.endOfText), rows }) },
+      fgrams: { set, rows, verified, forSequence: () => ({ matcher: set.matcher(tokenizer.endOfText), rows: source }) },
       async [Symbol.asyncDispose]() {
+        await verified?.settled();
         await rows.close();
         dispose();
       },
@@ -132,6 +139,25 @@ export async function openRun(device: Device, options: RunOptions): Promise<Run>
   } catch (error) {
     dispose();
     throw error;
+  }
+}
+
+/** The published store; where there is none and rows may be computed, one that fills itself. */
+async function openRows(
+  { store, check, damagedRows, missingRows, hotRows, cacheRows }: RunOptions,
+  ofRun: string,
+  request: Omit<StoreRequest, 'dtype'>,
+  compute: OwnedComputer['compute'] | undefined,
+): Promise<RowStore> {
+  const url = store ?? ofRun;
+  const damaged: OpenOptions['damaged'] & {} = damagedRows === 'recompute' ? (compute ?? 'error') : damagedRows;
+  const kept = { hotRows, cacheRows };
+  try {
+    return await openStore(url, { expect: request.binding, damaged, ...kept, ...(check === undefined ? {} : { check }) });
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'STORE_MISSING';
+    if (!isMissing || missingRows === 'error' || compute === undefined) throw error;
+    return openFillingStore(url, { ...request, dtype: 'f32' }, compute, kept);
   }
 }
 

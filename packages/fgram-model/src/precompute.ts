@@ -31,6 +31,7 @@ export interface PrecomputeOptions {
 
 /** Forests are padded to few sizes, because each is a program of its own. */
 const NODE_BUCKET = 1024;
+const FEW_NODES = 16;
 /** Of a set that is whole only the first f-gram of a chunk adds prefixes that are no rows of it, K − 1 at most. */
 const CHUNK = 4 * NODE_BUCKET - 8;
 
@@ -63,7 +64,10 @@ export class RowComputer implements Disposable {
       tokens.set(own, starts[i]);
       lengths[i] = own.length;
     });
-    const forest = buildForest({ tokens, starts, lengths, ids }, maxLength, NODE_BUCKET);
+    // A row that is wanted by itself is not computed beside a thousand places that are nobody's.
+    const nodes = lengths.reduce((sum, length) => sum + length, 0);
+    const bucket = Math.min(NODE_BUCKET, Math.max(FEW_NODES, 2 ** Math.ceil(Math.log2(nodes))));
+    const forest = buildForest({ tokens, starts, lengths, ids }, maxLength, bucket);
     // A result is copied as it is when it is asked for, and nothing comes between the two.
     const rows = (await this.#program.run(forestInputs(forest, this.#config)).rows.data()) as Float32Array;
     for (let i = 0; i < ids.length; i++) into.set(rows.subarray(forest.last[i] * width, (forest.last[i] + 1) * width), i * width);

@@ -1,7 +1,4 @@
 /** `scone-infer generate`. */
-import { readFile } from 'node:fs/promises';
-import process from 'node:process';
-import { text as textOf } from 'node:stream/consumers';
 import { defineCommand } from '@sconelm/cli-kit';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
@@ -10,13 +7,14 @@ import { batchDecoder } from '../engine/batch-decoder.js';
 import { complete } from '../engine/completion.js';
 import { Engine } from '../engine/engine.js';
 import type { TokenScore } from '../engine/request.js';
-import { InferError } from '../errors.js';
 import { matchesOf } from '../matches.js';
 import { openRun, runOptions } from '../run-folder.js';
 import { promptTokens } from '../text/prompt.js';
+import { promptOf, promptOptions } from './prompt-option.js';
 
 export const generateCommand = defineCommand({
   name: 'generate',
+  positionals: ['prompt'],
   summary: 'text that goes on from a prompt, rows read from the store',
   examples: [
     'npm run infer -- generate --run runs/quickstart/scone --prompt "The people of the United States"',
@@ -25,8 +23,7 @@ export const generateCommand = defineCommand({
   ],
   config: z.strictObject({
     ...runOptions,
-    prompt: z.string().default('').describe('text to go on from'),
-    promptFile: z.string().optional().describe('a file of it; - is standard input'),
+    ...promptOptions,
     maxTokens: z.int().positive().default(100).describe('tokens to generate, as far as the context reaches'),
     temperature: z.number().nonnegative().default(0.8).describe('0 is greedy'),
     topK: z.int().positive().optional().describe('only the k most likely tokens'),
@@ -102,15 +99,3 @@ export const generateCommand = defineCommand({
     );
   },
 });
-
-/** @throws {InferError} PROMPT */
-async function promptOf({ prompt, promptFile }: { readonly prompt: string; readonly promptFile?: string | undefined }): Promise<string> {
-  if (promptFile === undefined) return prompt;
-  if (prompt !== '') throw new InferError('PROMPT', 'there are a prompt and a file of it', 'Give one of them.');
-  if (promptFile === '-') return textOf(process.stdin);
-  try {
-    return await readFile(promptFile, 'utf8');
-  } catch (cause) {
-    throw new InferError('PROMPT', `${promptFile} cannot be read`, 'Check the path.', cause);
-  }
-}

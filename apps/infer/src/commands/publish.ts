@@ -61,6 +61,7 @@ export const publishCommand = defineCommand({
       weights: 'f32',
       check: undefined,
       damagedRows: 'error',
+      missingRows: 'error',
       hotRows: 0,
       cacheRows: 0,
     });

@@ -12,6 +12,8 @@ import { readChatTemplate } from '../chat/chat-template.js';
 import { TemplateRenderer } from '../chat/template-renderer.js';
 import { batchDecoder } from '../engine/batch-decoder.js';
 import { Engine } from '../engine/engine.js';
+import { LookUpCounts } from '../engine/look-up-counts.js';
+import { InferError } from '../errors.js';
 import { cacheBlocks, formatPlan, type PlanInputs, planMemory } from '../memory-plan.js';
 import { loadStoreBackends, openRun, type Run, type RunOptions, runOptions } from '../run-folder.js';
 import { createApp } from '../server/app.js';
@@ -44,6 +46,12 @@ export const serveCommand = defineCommand({
       .describe(
         'what the key-value cache may take, as 512MiB (default: full contexts in all slots); sequences wait and give way where it is short',
       ),
+    verifyRows: z
+      .string()
+      .regex(/^\d+(\.\d+)?%$/, 'expected a share as 0.1%')
+      .optional()
+      .describe('such a share of the rows is computed again and compared while serving, as 0.1%'),
+    stopOnMismatch: z.boolean().default(false).describe('with --verify-rows: the server ends where a row is another than the one computed'),
     dryRun: z.boolean().default(false).describe('only says what it would take: weights, caches, rows in memory and off it'),
     graceSeconds: z.number().nonnegative().default(30).describe('running requests have so long to finish when the server ends'),
   }),
@@ -74,10 +82,16 @@ export const serveCommand = defineCommand({
     const listening = await listen(app, state, config);
     progress.note(`listening on ${listening.url}, loading ${config.model ?? config.run}`);
     using device = await openDevice();
-    await using run = await openRun(device, config);
+    const onMismatch = (message: string) => {
+      process.stderr.write(`${message}\n`);
+      if (config.stopOnMismatch) end(new InferError('ROW_MISMATCH', message, 'Precompute the store again, on this kind of adapter.'));
+    };
+    const share = Number.parseFloat(config.verifyRows ?? '0') / 100;
+    await using run = await openRun(device, config, share === 0 ? undefined : { share, onMismatch });
+    const lookUps = run.fgrams && new LookUpCounts();
     const { model, tokenizer, stopTokens, fingerprint, fgrams } = run;
     const blocks = cacheBlocks(model.config.decoder, config.slots, kvMemoryBytes);
-    using decoder = batchDecoder(device, model, { slots: config.slots, blocks, fgramsOf: fgrams?.forSequence });
+    using decoder = batchDecoder(device, model, { slots: config.slots, blocks, fgramsOf: fgrams?.forSequence, lookUps });
     const id = config.modelName ?? run.name;
     await using chat = await openChat(run);
     state.model = {
@@ -91,6 +105,8 @@ export const serveCommand = defineCommand({
       chat,
       fgrams: fgrams?.set,
       store: fgrams?.rows,
+      lookUps,
+      verified: fgrams?.verified,
       directory: config.model === undefined ? run.directory : undefined,
     };
     output({ url: listening.url, model: id }, `serving ${id} on ${listening.url}/v1, the inspector on ${listening.url}/\n`);

@@ -2,6 +2,7 @@
 import { BatchSession, blockPositions, contextBlocks } from '@sconelm/decoder';
 import { type InferenceModel, type LookedUp, lookUp, type SessionFgrams } from '@sconelm/fgram-model';
 import type { Device } from '@sconelm/tensor-webgpu';
+import type { LookUpCounts } from './look-up-counts.js';
 import type { LookUp } from './request.js';
 
 /** What a step does for one sequence. */
@@ -62,12 +63,14 @@ export interface BatchDecoderOptions {
   readonly blocks?: number | undefined;
   /** A matcher of its own for every sequence, and the store that all share; absent for a plain decoder. */
   readonly fgramsOf?: (() => SequenceFgrams) | undefined;
+  /** Counts every token that is looked up. */
+  readonly lookUps?: LookUpCounts | undefined;
 }
 
 export function batchDecoder(
   device: Device,
   { config: { decoder }, parameters }: Pick<InferenceModel, 'config' | 'parameters'>,
-  { slots, blocks = slots * contextBlocks(decoder), fgramsOf }: BatchDecoderOptions,
+  { slots, blocks = slots * contextBlocks(decoder), fgramsOf, lookUps }: BatchDecoderOptions,
 ): BatchDecoder {
   const session = new BatchSession(device, decoder, parameters, { blocks });
   const fgrams = Array.from({ length: slots }, () => fgramsOf?.());
@@ -110,7 +113,7 @@ export function batchDecoder(
       const matches = work.map(matchesOf);
       const ids = matches.map((own) => own.map(({ id }) => id));
       // Before they are read: a cache has them afterwards.
-      const tiers = work.map(({ slot, onLookUp }, i) => onLookUp && ids[i].map((id) => (id < 0 ? '' : fgrams[slot]?.rows.tierOf(id))));
+      const tiers = ids.map((own) => own.map((id) => (id < 0 ? 'none' : (fgrams[0]?.rows.tierOf(id) ?? ''))));
       const started = performance.now();
       const looked = await lookUpAll(work, ids);
       const ms = performance.now() - started;
@@ -119,12 +122,9 @@ export function batchDecoder(
         if (found instanceof Error) return [];
         const isLost = (at: number) => found.tokens[at] !== -1;
         const isMakeshift = ids[i].some((id, at) => id >= 0 && isLost(at));
-        onLookUp?.({
-          fgrams: matches[i].map((match, at) =>
-            match.id < 0 ? undefined : { ...match, tier: isLost(at) ? 'lost' : (tiers[i]?.[at] ?? '') },
-          ),
-          ms,
-        });
+        const tierAt = (at: number) => (ids[i][at] >= 0 && isLost(at) ? 'lost' : tiers[i][at]);
+        if (lookUps !== undefined) for (const [at, { length }] of matches[i].entries()) lookUps.add(tierAt(at), length);
+        onLookUp?.({ fgrams: matches[i].map((match, at) => (match.id < 0 ? undefined : { ...match, tier: tierAt(at) })), ms });
         return [{ ...found, blocks, start, wanted, isMakeshift, i }];
       });
       const results: (StepResult | Error)[] = looked.map((found) => (found instanceof Error ? found : new Error('unreachable: no result')));

@@ -215,14 +215,18 @@ function routesOf(
       path: '/tokenizer_info',
       summary: 'Special tokens and sizes',
       handle: (c) => {
-        const { tokenizer, engine, chat } = state.expectModel();
+        const { tokenizer, engine, stopTokens, chat } = state.expectModel();
         const endOfText = tokenizer.tokenText(tokenizer.endOfText);
+        const ends = [...new Set(stopTokens)].map((token) => tokenizer.tokenText(token));
+        // The model's own end, where it has others than that of texts.
+        const own = chat?.template.endToken || (ends.find((end) => end !== endOfText) ?? endOfText);
         return c.json({
           tokenizer_class: 'PreTrainedTokenizerFast',
           vocab_size: tokenizer.vocabSize,
           model_max_length: engine.contextLength,
-          bos_token: endOfText,
-          eos_token: endOfText,
+          bos_token: chat?.template.beginToken || endOfText,
+          eos_token: own,
+          end_tokens: ends,
           pad_token: endOfText,
           chat_template: chat?.template.source ?? null,
         });

@@ -1,8 +1,10 @@
 /** Metrics for Prometheus, in the words of vLLM behind `scone_`; the store adds its own. */
-import { formatPrometheus, type RowStore } from '@sconelm/offload-store';
+import { formatPrometheus } from '@sconelm/offload-store';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Engine } from '../engine/engine.js';
 import type { RequestTimes } from '../engine/request.js';
+import type { VerifiedRows } from '../verified-rows.js';
+import type { ServedModel } from './served-model.js';
 
 /** Seconds, from 1 ms on. */
 const BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120];
@@ -10,7 +12,7 @@ const BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** @param served what the model is, once it is loaded */
-export function createMetrics(served: () => { readonly engine: Engine; readonly store?: RowStore | undefined } | undefined) {
+export function createMetrics(served: () => Pick<ServedModel, 'engine' | 'store' | 'lookUps' | 'verified'> | undefined) {
   const registers = [new Registry()];
   const gauge = (name: string, help: string, value: (engine: Engine) => number) => {
     new Gauge({
@@ -53,6 +55,30 @@ export function createMetrics(served: () => { readonly engine: Engine; readonly 
     ({ status }) => status.preemptions,
   );
   total('engine_steps_total', 'Steps of the engine', ({ status }) => status.steps);
+  new Counter({
+    name: 'scone_fgram_lookups_total',
+    help: 'Tokens that were looked up, by where their rows were (none: no f-gram ends there) and by the length of their f-grams',
+    labelNames: ['tier', 'length'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { tier, length, count } of served()?.lookUps ?? []) this.inc({ tier, length: String(length) }, count);
+    },
+  });
+  const verified = (name: string, help: string, value: (rows: VerifiedRows) => number) => {
+    new Counter({
+      name: `scone_${name}`,
+      help,
+      registers,
+      collect() {
+        const rows = served()?.verified;
+        this.reset();
+        this.inc(rows === undefined ? 0 : value(rows));
+      },
+    });
+  };
+  verified('sampled_rows_total', 'Rows that were computed again and compared', ({ checked }) => checked);
+  verified('sampled_row_mismatches_total', 'Of those, rows that were others', ({ mismatches }) => mismatches);
   const finished = new Counter({
     name: 'scone_request_success_total',
     help: 'Sequences that ended, by how',

@@ -4,6 +4,8 @@ import type { RowStore } from '@sconelm/offload-store';
 import type { ChatTemplate } from '../chat/chat-template.js';
 import type { TemplateRenderer } from '../chat/template-renderer.js';
 import type { Engine } from '../engine/engine.js';
+import type { LookUpCounts } from '../engine/look-up-counts.js';
+import type { VerifiedRows } from '../verified-rows.js';
 import { HttpError } from './errors.js';
 
 export interface ServedChat {
@@ -29,6 +31,10 @@ export interface ServedModel {
   /** Absent for a plain decoder. */
   readonly fgrams?: FgramSet | undefined;
   readonly store?: RowStore | undefined;
+  /** What was looked up so far. */
+  readonly lookUps?: LookUpCounts | undefined;
+  /** Where a sample of the rows is compared. */
+  readonly verified?: VerifiedRows | undefined;
   /** Of the run, absolute; absent for a pretrained model. */
   readonly directory?: string | undefined;
 }
