@@ -3,7 +3,7 @@
  * event loop for every single read. They start when a process has read from the disk for a while, and do not keep it from ending.
  */
 import { Worker } from 'node:worker_threads';
-import type { ReadJob, ReadReply } from './file-read-thread.js';
+import type { ReadMemory, ReadReply } from './file-read-thread.js';
 
 /** Threads run compiled code: beside this file once it is built, in dist/ while tests run the TypeScript sources. */
 const THREAD = import.meta.url.endsWith('.ts')
@@ -35,6 +35,8 @@ export class ReadThreads {
   /** Whether all threads have started. */
   isReady = false;
   readonly #threads: readonly Worker[];
+  readonly #taken = new Int32Array(new SharedArrayBuffer(4));
+  #runs = new Float64Array(new SharedArrayBuffer(0));
   #rows = new Uint8Array(new SharedArrayBuffer(0));
   #turn: Promise<unknown> = Promise.resolve();
   #broken: Error | undefined;
@@ -64,40 +66,29 @@ export class ReadThreads {
   /**
    * Reads runs, one call after the other.
    * @param into untouched once the promise has settled
+   * @returns microseconds that a run took in the quickest thread
    * @throws {RunError}; the signal's reason if aborted; whatever ended a thread
    */
-  read(runs: readonly FileRun[], into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  read(runs: readonly FileRun[], into: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
     const turn = this.#turn.then(() => this.#read(runs, into, signal));
     this.#turn = turn.catch(() => {}); // its caller gets the error; the next in line starts all the same
     return turn;
   }
 
-  async #read(runs: readonly FileRun[], into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  async #read(runs: readonly FileRun[], into: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
     signal?.throwIfAborted();
-    if (this.#rows.length < into.length) this.#rows = new Uint8Array(new SharedArrayBuffer(into.length));
-    const taken = new Int32Array(new SharedArrayBuffer(4));
-    const job: ReadJob = { taken, runs: new Float64Array(new SharedArrayBuffer(runs.length * 32)), count: runs.length, rows: this.#rows };
+    this.#reserve(runs.length, into.length);
     runs.forEach(({ file, position, bytes, at }, i) => {
-      job.runs.set([file, position, bytes, at], i * 4);
+      this.#runs.set([file, position, bytes, at], i * 4);
     });
+    Atomics.store(this.#taken, 0, 0);
     const stop = (): void => {
-      Atomics.store(taken, 0, runs.length);
+      Atomics.store(this.#taken, 0, runs.length);
     };
     signal?.addEventListener('abort', stop);
     for (const thread of this.#threads) thread.ref();
     try {
-      const replies = await new Promise<ReadReply[]>((resolve, reject) => {
-        if (this.#broken !== undefined) return reject(this.#broken);
-        this.#break = reject;
-        const found: ReadReply[] = [];
-        for (const thread of this.#threads) {
-          thread.once('message', (reply: ReadReply) => {
-            found.push(reply);
-            if (found.length === THREADS) resolve(found);
-          });
-          thread.postMessage(job);
-        }
-      });
+      const replies = await this.#replies(runs.length);
       signal?.throwIfAborted();
       for (const { failed } of replies) {
         if (failed === undefined) continue;
@@ -105,10 +96,36 @@ export class ReadThreads {
         throw new RunError(failed.run, error && Object.assign(new Error(error.message), { code: error.code }));
       }
       into.set(this.#rows.subarray(0, into.length));
+      return Math.min(...replies.map(({ count, ms }) => (count === 0 ? Number.POSITIVE_INFINITY : (ms * 1000) / count)));
     } finally {
       signal?.removeEventListener('abort', stop);
       for (const thread of this.#threads) thread.unref();
     }
+  }
+
+  /** Room for so many runs and bytes; the threads are told where it is, which costs more than a job. */
+  #reserve(runs: number, bytes: number): void {
+    if (this.#runs.length >= runs * 4 && this.#rows.length >= bytes) return;
+    this.#runs = new Float64Array(new SharedArrayBuffer(Math.max(this.#runs.byteLength, runs * 32)));
+    this.#rows = new Uint8Array(new SharedArrayBuffer(Math.max(this.#rows.length, bytes)));
+    const memory: ReadMemory = { taken: this.#taken, runs: this.#runs, rows: this.#rows };
+    for (const thread of this.#threads) thread.postMessage(memory);
+  }
+
+  /** Has all threads work on a job. */
+  #replies(jobRuns: number): Promise<ReadReply[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#broken !== undefined) return reject(this.#broken);
+      this.#break = reject;
+      const found: ReadReply[] = [];
+      for (const thread of this.#threads) {
+        thread.once('message', (reply: ReadReply) => {
+          found.push(reply);
+          if (found.length === THREADS) resolve(found);
+        });
+        thread.postMessage(jobRuns);
+      }
+    });
   }
 
   /** Ends the threads. */

@@ -19,6 +19,9 @@ const readsInFlight = 16;
 /** Rows that are read so before the page cache is tried again. */
 const partRows = 256;
 
+/** Bytes that threads read at a time: they find out themselves whether the page cache answers again. */
+const threadBytes = 2 ** 22;
+
 /** Fewer are not worth waking threads for. */
 const fewRows = 64;
 
@@ -53,6 +56,8 @@ class FileReader implements RowReader {
   readonly #files: readonly DataFile[];
   readonly #checksums: DataFile;
   readonly #pace = new Pace();
+  /** Whether threads were the last to read. */
+  #isForThreads = false;
 
   constructor(manifest: StoreManifest, files: readonly DataFile[], checksums: DataFile) {
     this.manifest = manifest;
@@ -69,7 +74,8 @@ class FileReader implements RowReader {
   }
 
   readRows(ids: Uint32Array, into: Uint8Array, signal: AbortSignal | undefined): void | Promise<void> {
-    const start = this.#readWhileFast(ids, 0, into);
+    // As long as threads find the disk slow, no read is made to find out.
+    const start = this.#isForThreads && this.#pace.isSlow && ids.length >= fewRows ? 0 : this.#readWhileFast(ids, 0, into);
     if (start < ids.length) return this.#readOn(ids, start, into, signal);
   }
 
@@ -102,12 +108,13 @@ class FileReader implements RowReader {
   async #readOn(ids: Uint32Array, start: number, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     const { rowBytes } = this.manifest;
     for (let next = start; next < ids.length; ) {
-      const end = Math.min(next + partRows, ids.length);
-      const threads = end - next < fewRows ? undefined : readThreads();
+      const threads = ids.length - next < fewRows ? undefined : readThreads();
+      const end = Math.min(next + (threads === undefined ? partRows : Math.max(partRows, Math.floor(threadBytes / rowBytes))), ids.length);
       const part = [ids.subarray(next, end), into.subarray(next * rowBytes, end * rowBytes), signal] as const;
       await (threads === undefined ? this.#readAtOnce(...part) : this.#readInThreads(threads, ...part));
       signal?.throwIfAborted();
-      next = this.#readWhileFast(ids, end, into);
+      this.#isForThreads = threads !== undefined;
+      next = this.#isForThreads && this.#pace.isSlow ? end : this.#readWhileFast(ids, end, into);
     }
   }
 
@@ -120,7 +127,7 @@ class FileReader implements RowReader {
       reads.push({ file: run.file.handle.fd, position: run.position, bytes: run.bytes, at: start * this.manifest.rowBytes });
     }
     try {
-      await threads.read(reads, into, signal);
+      this.#pace.takeMean(into.length / reads.length, await threads.read(reads, into, signal));
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       const { file, first } = runs[error.run];

@@ -23,9 +23,17 @@ export class Pace {
 
   /** A synchronous read of `bytes` ends that started at `started` of `performance.now()`. */
   take(bytes: number, started: number): void {
-    const isSlow = (performance.now() - started) * 1000 > slowUs + bytes / bytesPerUs;
+    const isSlow = isDisk((performance.now() - started) * 1000, bytes);
     this.isSlow = isSlow && this.#wasSlow;
     this.#wasSlow = isSlow;
     this.#watched = isSlow ? sampleEvery : Math.max(0, this.#watched - 1);
   }
+
+  /** Reads of `bytes` took `us` each in a thread of its own. */
+  takeMean(bytes: number, us: number): void {
+    this.isSlow = isDisk(us, bytes);
+    this.#wasSlow = this.isSlow;
+  }
 }
+
+const isDisk = (us: number, bytes: number): boolean => us > slowUs + bytes / bytesPerUs;
