@@ -5,9 +5,12 @@
 import {
   cachedAttention,
   type Device,
+  decodeRows,
   type HostTensor,
   hostTensor,
+  type PackedRowDtype,
   type Program,
+  packedRowWords,
   type Result,
   type Tensor,
   update,
@@ -32,8 +35,15 @@ const INVARIANT = { batchInvariant: true };
 export interface SessionInput {
   /** Token per position; −1 where `rows` gives the embedding. */
   readonly tokens: Int32Array;
-  /** [n, width], embeddings where the token is −1, zero elsewhere. */
-  readonly rows?: Float32Array;
+  /** [n, width], embeddings where the token is −1, zero elsewhere; [n, words] in a session whose rows are packed. */
+  readonly rows?: Float32Array | Uint32Array;
+}
+
+export interface BatchSessionOptions {
+  /** Of the cache, of `blockPositions(config)` each; `contextBlocks(config)` hold one sequence whatever its length. */
+  readonly blocks: number;
+  /** Rows are given as a store keeps them in this dtype, in 32-bit words, and decoded on the device; f32 by default. */
+  readonly packedRows?: PackedRowDtype | undefined;
 }
 
 export interface BatchInput extends SessionInput {
@@ -68,12 +78,13 @@ const powerBelow = (count: number) => 2 ** Math.floor(Math.log2(count));
 
 export class BatchSession implements Disposable {
   readonly config: DecoderConfig;
+  readonly #packedRows: PackedRowDtype | undefined;
   readonly #caches: VariableSet;
   readonly #program: Program<Inputs, { logits: Tensor }>;
 
-  /** @param blocks of the cache, of `blockPositions(config)` each; `contextBlocks(config)` hold one sequence whatever its length */
-  constructor(device: Device, config: DecoderConfig, parameters: Parameters, { blocks }: { readonly blocks: number }) {
+  constructor(device: Device, config: DecoderConfig, parameters: Parameters, { blocks, packedRows }: BatchSessionOptions) {
     this.config = config;
+    this.#packedRows = packedRows;
     const { heads, layers } = config;
     const { keyValueHeads, headDim } = completeBlock(config);
     const shape = [blocks, blockPositions(config), 2 * keyValueHeads * headDim];
@@ -87,7 +98,9 @@ export class BatchSession implements Disposable {
       const updates: ReturnType<typeof update>[] = [];
       const token = parameters('tok.weight').gatherRows(tokens);
       // Rows come last, so that both look-ups are one dispatch: with a row, the token's embedding is zero, and the sum the same.
-      const placed = ('positions' in inputs ? token.add(parameters('pos.weight').gatherRows(inputs.positions)) : token).add(rows);
+      const placed = ('positions' in inputs ? token.add(parameters('pos.weight').gatherRows(inputs.positions)) : token).add(
+        packedRows === undefined ? rows : decodeRows(rows, config.width, packedRows),
+      );
       const attend = (packed: Tensor, layer: number) => {
         const cache = caches.get(`h.${layer}`);
         const qkv = packed.reshape([B, N / B, packed.shape[1]]);
@@ -137,14 +150,15 @@ export class BatchSession implements Disposable {
     const { width, vocabSize } = this.config;
     const N = pieces.length * size;
     const tokens = new Int32Array(N);
-    const rows = new Float32Array(N * width);
+    const stride = this.#packedRows === undefined ? width : packedRowWords(this.#packedRows, width);
+    const rows = this.#packedRows === undefined ? new Float32Array(N * stride) : new Uint32Array(N * stride);
     const columns = 1 + contextBlocks(this.config);
     const places = new Int32Array(columns * pieces.length);
     const starts = pieces.map(({ index, start }) => inputs[index].start + start);
     pieces.forEach(({ index, start }, i) => {
       const input = inputs[index];
       tokens.set(input.tokens.subarray(start, start + size), i * size);
-      if (input.rows !== undefined) rows.set(input.rows.subarray(start * width, (start + size) * width), i * size * width);
+      if (input.rows !== undefined) rows.set(input.rows.subarray(start * stride, (start + size) * stride), i * size * stride);
       places[i * columns] = starts[i];
       places.set(input.blocks, i * columns + 1);
     });
@@ -152,7 +166,7 @@ export class BatchSession implements Disposable {
     const wanted = all ? Int32Array.from({ length: N }, (_, i) => i) : Int32Array.from(pieces, (_, i) => (i + 1) * size - 1);
     const result: { readonly logits: Result } = this.#program.run({
       tokens: hostTensor(tokens),
-      rows: hostTensor(rows, [N, width]),
+      rows: hostTensor(rows, [N, stride]),
       places: hostTensor(places, [pieces.length, columns]),
       wanted: hostTensor(wanted),
       ...this.#positions(starts, size),

@@ -1,5 +1,12 @@
 /** All of this package that runs in browsers: what is here of files reads bytes that are at hand. */
-export { type BatchInput, BatchSession, blockPositions, contextBlocks, type SessionInput } from './batch-session.js';
+export {
+  type BatchInput,
+  BatchSession,
+  type BatchSessionOptions,
+  blockPositions,
+  contextBlocks,
+  type SessionInput,
+} from './batch-session.js';
 export {
   type Block,
   blockShapes,

@@ -1,4 +1,5 @@
 import { createModel } from '@sconelm/fgram-model';
+import { createStore, openStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { expect, it } from 'vitest';
 import { batchDecoder, type SequenceFgrams } from './batch-decoder.js';
@@ -73,4 +74,35 @@ it('a device that is lost under load fails every request cleanly, and is told', 
   expect(failures.length).toBe(4);
   await engine.drain();
   expect(engine.status).toMatchObject({ running: 0, waiting: 0 });
+});
+
+it.each(['f32', 'f16', 'bf16', 'int8', 'int4'] as const)('rows of %s give the same bits decoded on the device and here', async (dtype) => {
+  using device = await openDevice();
+  using model = createModel(device, { decoder }, { seed: 1 });
+  const binding = { fgrams: 'f', model: 'm' };
+  await using writer = await createStore(`memory:packed-${dtype}`, { rows: decoder.vocabSize, width: decoder.width, dtype, binding });
+  const ids = Uint32Array.from({ length: decoder.vocabSize }, (_, id) => id);
+  await writer.write(
+    ids,
+    Float32Array.from({ length: ids.length * decoder.width }, (_, i) => Math.sin(i * i) * (1 + (i % 7))),
+  );
+  await writer.publish();
+  await using store = await openStore(`memory:packed-${dtype}`);
+  let encoded = 0;
+  const rows = {
+    dtype,
+    tierOf: () => 'store',
+    read: store.read.bind(store),
+    readEncoded: (...args: Parameters<typeof store.readEncoded>) => {
+      encoded += 1;
+      return store.readEncoded(...args);
+    },
+  };
+  const { readEncoded: _, ...decodedHere } = rows;
+  const [{ matcher }] = [fgramsWith(() => 'row')()];
+  const work = [{ slot: 0, blocks: [0], start: 0, tokens: [1, 0, 7, 31, 7], wanted: 'all' as const }];
+  using packed = batchDecoder(device, model, { slots: 1, fgramsOf: () => ({ matcher, rows }) });
+  using plain = batchDecoder(device, model, { slots: 1, fgramsOf: () => ({ matcher, rows: decodedHere }) });
+  expect(await packed.step(work)).toEqual(await plain.step(work));
+  expect(encoded).toBe(dtype === 'f32' ? 0 : 1);
 });

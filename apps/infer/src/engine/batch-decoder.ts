@@ -1,6 +1,6 @@
 /** Several sequences on one model: what the engine needs of it, and the form that runs on a device, with f-grams. */
 import { BatchSession, blockPositions, contextBlocks } from '@sconelm/decoder';
-import { type InferenceModel, type LookedUp, lookUp, type SessionFgrams } from '@sconelm/fgram-model';
+import { type InferenceModel, type LookedUp, lookUp, packedDtypeOf, rowElements, type SessionFgrams } from '@sconelm/fgram-model';
 import type { Device } from '@sconelm/tensor-webgpu';
 import type { LookUpCounts } from './look-up-counts.js';
 import type { LookUp } from './request.js';
@@ -72,9 +72,12 @@ export function batchDecoder(
   { config: { decoder }, parameters }: Pick<InferenceModel, 'config' | 'parameters'>,
   { slots, blocks = slots * contextBlocks(decoder), fgramsOf, lookUps }: BatchDecoderOptions,
 ): BatchDecoder {
-  const session = new BatchSession(device, decoder, parameters, { blocks });
   const fgrams = Array.from({ length: slots }, () => fgramsOf?.());
   const { vocabSize, contextLength, width } = decoder;
+  // Rows go to the device as they are stored: fewer bytes, and nothing to decode here.
+  const packedRows = packedDtypeOf(fgrams[0]?.rows, width);
+  const stride = rowElements(width, packedRows);
+  const session = new BatchSession(device, decoder, parameters, { blocks, packedRows });
 
   /** The f-grams that end at each of the tokens, of id −1 where none: the matcher has then seen them. */
   const matchesOf = ({ slot, tokens, fgramLimit = Infinity }: SequenceWork) => {
@@ -85,18 +88,18 @@ export function batchDecoder(
       return matcher === undefined || length <= fgramLimit ? { id, length } : { id: matcher.idOfLength(fgramLimit), length: fgramLimit };
     });
   };
-  const lookUpOne = ({ slot, tokens }: SequenceWork, ids: readonly number[]) => lookUp(fgrams[slot]?.rows, tokens, ids, width);
+  const lookUpOne = ({ slot, tokens }: SequenceWork, ids: readonly number[]) => lookUp(fgrams[slot]?.rows, tokens, ids, width, packedRows);
 
   /** Reads all rows of a step at once; where that fails, each sequence's by themselves, so that it fails for those whose rows cannot be had. */
   const lookUpAll = async (work: readonly SequenceWork[], ids: readonly (readonly number[])[]): Promise<(LookedUp | Error)[]> => {
     try {
       const tokens = work.flatMap((own) => Array.from(own.tokens));
-      const found = await lookUp(fgrams[0]?.rows, tokens, ids.flat(), width);
+      const found = await lookUp(fgrams[0]?.rows, tokens, ids.flat(), width, packedRows);
       let at = 0;
       return work.map((own) => {
         const from = at;
         at += own.tokens.length;
-        return { tokens: found.tokens.subarray(from, at), rows: found.rows.subarray(from * width, at * width) };
+        return { tokens: found.tokens.subarray(from, at), rows: found.rows.subarray(from * stride, at * stride) };
       });
     } catch {
       return Promise.all(work.map((own, i) => lookUpOne(own, ids[i]).catch(asError)));
