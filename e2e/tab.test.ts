@@ -130,9 +130,11 @@ describe.skipIf(missingBrowser !== undefined)(
       await button(page, 'Write').click();
       await page.getByRole('alert').getByText('Use a shorter prompt.').waitFor();
       expect(await write(page, { Prompt: PROMPT, Tokens: '63' })).toHaveLength(63);
-      // Rows that were not read before now come late.
-      server.delayMs = 1000;
-      await page.getByLabel('Prompt').fill('The dog ran from the house');
+      await button(page, 'Unload the model').click();
+      await load(page);
+      // Rows come late, and none has been read.
+      server.delayMs = 5000;
+      await page.getByLabel('Prompt').fill(PROMPT);
       await button(page, 'Write').click();
       await button(page, 'Stop').click();
       await page.getByText('Stopped.').waitFor();
@@ -142,12 +144,12 @@ describe.skipIf(missingBrowser !== undefined)(
       await page.close();
     });
 
-    it('reads rows of eight bits as the command line does', async () => {
+    it('runs weights and rows of eight bits as the command line does', async () => {
       const small = path.join(folder, 'small');
-      expect(await command('infer', ['publish', run, small, '--rows', 'int8'])).toMatchObject({ code: 0 });
+      expect(await command('infer', ['publish', run, small, '--weights', 'int8', '--rows', 'int8'])).toMatchObject({ code: 0 });
       const { page, trouble } = await openPage((await serve(small)).url, browser);
       await load(page);
-      const { shown } = await expectedTokens('--run', run, '--seed', '5', '--store', `file:${small}/rows`);
+      const { shown } = await expectedTokens('--run', run, '--weights', 'int8', '--seed', '5', '--store', `file:${small}/rows`);
       expect(await write(page, { Prompt: PROMPT, Seed: '5', Tokens: '30' })).toEqual(shown);
       expect(trouble).toEqual([]);
       await page.close();

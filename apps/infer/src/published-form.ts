@@ -3,10 +3,12 @@
  *
  *     index.html, assets/  the page       decoder.safetensors, tokenizer.json, fgrams/, rows/ (a file store)  the model
  */
-import { decoderConfigSchema } from '@sconelm/decoder';
+import { decoderConfigSchema, type WeightFormat } from '@sconelm/decoder';
 import { z } from 'zod';
 
-export const publishedWeights = ['f32', 'f16'] as const;
+/** Those of inference, and f16, which are f32 on the device. */
+export const publishedWeights = ['f32', 'f16', 'int8', 'int4'] as const;
+export const formatOf = (weights: (typeof publishedWeights)[number]): WeightFormat => (weights === 'f16' ? 'f32' : weights);
 
 const file = z.strictObject({ bytes: z.int().nonnegative(), sha256: z.string() });
 

@@ -12,7 +12,7 @@ interface CheckpointOptions {
   readonly dtype?: StoredDType;
 }
 
-/** Reads every variable, or other source of values, from the device and publishes them as one file, rounded to `dtype`. @throws {ArtifactError} */
+/** Reads every variable, or other source of values, from the device and publishes them as one file, floats rounded to `dtype`. @throws {ArtifactError} */
 export async function saveCheckpoint(
   path: string,
   variables: Iterable<ParameterSource>,
@@ -22,7 +22,8 @@ export async function saveCheckpoint(
   const tensors = Array.from(variables, (variable) => ({
     name: variable.name,
     shape: variable.shape,
-    read: async () => (await variable.read()) as Float32Array<ArrayBuffer>,
+    isWords: variable.dtype === 'u32',
+    read: async () => (await variable.read()) as Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>,
   }));
   await publishTensors(path, tensors, metadata, options);
 }
@@ -34,14 +35,15 @@ export async function writeCheckpoint(
   metadata: Readonly<Record<string, string>> = {},
   options: CheckpointOptions = {},
 ): Promise<void> {
-  const sources = Array.from(tensors, ([name, { shape, data }]) => ({ name, shape, read: async () => data }));
+  const sources = Array.from(tensors, ([name, { shape, data }]) => ({ name, shape, isWords: false, read: async () => data }));
   await publishTensors(path, sources, metadata, options);
 }
 
 interface TensorSource {
   readonly name: string;
   readonly shape: Shape;
-  read(): Promise<Float32Array<ArrayBuffer>>;
+  readonly isWords: boolean;
+  read(): Promise<Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>;
 }
 
 /** Tensors are written together up to this size. */
@@ -67,7 +69,7 @@ async function publishTensors(
       waiting = [];
       bytes = 0;
     };
-    const entries = tensors.map(({ name, shape }) => ({ name, shape, dtype }));
+    const entries = tensors.map(({ name, shape, isWords }) => ({ name, shape, dtype: isWords ? ('U32' as const) : dtype }));
     await write(encodeHeader(entries, { checksum: unsealed, ...metadata }), tensors.length === 0);
     for (const [i, tensor] of tensors.entries()) await write(encodeElements(await tensor.read(), dtype), i === tensors.length - 1);
     const seal = new TextEncoder().encode(sealOf(sum));

@@ -18,7 +18,9 @@ const BYTES: Readonly<Record<string, number>> = {
   ...{ I8: 1, U8: 1, BOOL: 1, F8_E4M3: 1, F8_E5M2: 1 },
 };
 
-export function encodeElements(data: Float32Array<ArrayBuffer>, dtype: StoredDType): Uint8Array<ArrayBuffer> {
+/** Words are stored as they are. */
+export function encodeElements(data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>, dtype: StoredDType): Uint8Array<ArrayBuffer> {
+  if (data instanceof Uint32Array) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const stored = dtype === 'F32' ? data : dtype === 'F16' ? toHalf(data) : toBfloat16(data);
   return new Uint8Array(stored.buffer, stored.byteOffset, data.length * BYTES[dtype]);
 }
@@ -33,7 +35,7 @@ export function decodeElements(buffer: ArrayBuffer, { name, dtype }: TensorEntry
 
 /** What a header says of tensors that follow one another. @returns the first bytes of a file, a multiple of eight */
 export function encodeHeader(
-  tensors: Iterable<{ readonly name: string; readonly shape: Shape; readonly dtype: StoredDType }>,
+  tensors: Iterable<{ readonly name: string; readonly shape: Shape; readonly dtype: StoredDType | 'U32' }>,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array<ArrayBuffer> {
   let offset = 0;
@@ -123,16 +125,22 @@ export function parseSafetensors(
   bytes: Uint8Array,
   where: string,
 ): { tensors: Map<string, NamedTensor>; metadata: Readonly<Record<string, string>> } {
-  const length = headerLength(bytes.subarray(0, 8), bytes.length, where);
-  const body = bytes.subarray(8 + length);
-  const { entries, metadata } = parseHeader(bytes.subarray(8, 8 + length), body.length, where);
+  const { entries, metadata, bytesOf } = splitSafetensors(bytes, where);
   // Only now is memory taken: as much as the file has.
   const tensors = new Map<string, NamedTensor>();
-  for (const entry of entries) {
-    const { buffer } = new Uint8Array(body.subarray(entry.start, entry.end));
-    tensors.set(entry.name, { shape: entry.shape, data: decodeElements(buffer, entry, where) });
-  }
+  for (const entry of entries) tensors.set(entry.name, { shape: entry.shape, data: decodeElements(bytesOf(entry), entry, where) });
   return { tensors, metadata };
+}
+
+/** A file's header, and copies of its tensors' bytes. @throws {DecoderError} CHECKPOINT_CORRUPT */
+export function splitSafetensors(
+  bytes: Uint8Array,
+  where: string,
+): SafetensorsHeader & { readonly bytesOf: (entry: TensorEntry) => ArrayBuffer } {
+  const length = headerLength(bytes.subarray(0, 8), bytes.length, where);
+  const body = bytes.subarray(8 + length);
+  const header = parseHeader(bytes.subarray(8, 8 + length), body.length, where);
+  return { ...header, bytesOf: ({ start, end }) => new Uint8Array(body.subarray(start, end)).buffer };
 }
 
 /** JSON lets pass a name twice and takes the last: the bytes of the other are then a hole, which is refused. */

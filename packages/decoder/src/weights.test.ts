@@ -1,5 +1,5 @@
 /** Weights quantised as they are loaded: decoding is that of a model of the decoded values, and the fingerprint that of the model. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
@@ -10,11 +10,13 @@ import {
   type DecoderConfig,
   DecodeSession,
   decoderShapes,
+  encodeSafetensors,
   exportModelFolder,
   Fingerprint,
   fingerprint,
   loadCheckpoint,
   loadModelFolder,
+  loadSafetensors,
   modelCost,
   normal,
   presetOf,
@@ -98,6 +100,26 @@ describe.each(configs)('a model in the style of %s, in %s', (name, format, confi
       expect(await loaded.get(parameter).read(), parameter).toEqual(data);
       expect(await fromFolder.get(parameter).read(), parameter).toEqual(data);
     }
+  });
+
+  test('goes through a file as it lies in memory; a file of another format is refused', async () => {
+    using written = new Weights(device, shapes, format);
+    for (const [parameter, data] of values(config)) written.get(parameter).write(data);
+    const file = path.join(folder, `${name}-${format}.safetensors`);
+    await saveCheckpoint(file, written.stored);
+    const bytes = await readFile(file);
+    expect(bytes.length).toBeLessThan(1.1 * weightBytes(shapes, format) + 8192);
+    using loaded = new Weights(device, shapes, format);
+    loadSafetensors(bytes, loaded.stored, file);
+    for (const variable of loaded.stored) {
+      const same = [...written.stored].find((other) => other.name === variable.name);
+      expect(await variable.read(), variable.name).toEqual(await same?.read());
+    }
+    using other = new Weights(device, shapes);
+    expect(() => loadSafetensors(bytes, other.stored, file)).toThrow(`tensor 'tok.weight' is missing`);
+    using words = device.variables({ 'pos.weight': { shape: [3, 2], dtype: 'u32' } });
+    const floats = encodeSafetensors(new Map([['pos.weight', { shape: [3, 2], data: new Float32Array(6) }]]));
+    expect(() => loadSafetensors(floats, words, 'x')).toThrow(`tensor 'pos.weight' is F32, expected U32`);
   });
 });
 

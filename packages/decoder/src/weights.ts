@@ -1,12 +1,14 @@
 /** Parameters on a device as inference keeps them: matrices in f32, or quantised as they are written; the rest in f32. */
 import {
   type Device,
+  type DType,
   dequantize,
   quantize,
   quantizedShapes,
   type Shape,
   type Tensor,
   type TypedArray,
+  type Variable,
   type VariableSet,
 } from '@sconelm/tensor-webgpu';
 import type { ParameterShapes, Parameters } from './block.js';
@@ -27,6 +29,8 @@ export interface ParameterSink {
 export interface ParameterSource {
   readonly name: string;
   readonly shape: Shape;
+  /** f32 where it is not said. */
+  readonly dtype?: DType;
   read(): Promise<TypedArray>;
 }
 
@@ -99,6 +103,11 @@ export class Weights implements Disposable {
     };
     const read = async () => (await this.#device.run([this.parameters(name)]))[0];
     return { name, shape: this.#shapes[name].shape, write, read };
+  }
+
+  /** What lies in memory, to be stored and loaded as it is: words and scales in the place of quantised matrices. */
+  get stored(): Iterable<Variable> {
+    return this.#set;
   }
 
   *[Symbol.iterator](): Iterator<ParameterSink & ParameterSource> {

@@ -18,7 +18,7 @@ import { copyStore, type RowDtype, rowBytesOf, rowDtypes } from '@sconelm/offloa
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { InferError } from '../errors.js';
-import { PUBLISHED, type PublishedManifest, publishedForm, publishedWeights } from '../published-form.js';
+import { formatOf, PUBLISHED, type PublishedManifest, publishedForm, publishedWeights } from '../published-form.js';
 import { openRun, type Run, runOptions } from '../run-folder.js';
 
 /** The built page. */
@@ -39,12 +39,15 @@ export const publishCommand = defineCommand({
   summary: 'a folder for any static host, with a page that runs the model in the browser’s tab',
   examples: [
     'npm run infer -- publish runs/quickstart/scone site',
-    'scone-infer publish runs/scone site --weights f16 --rows int8 && npx http-server site',
+    'scone-infer publish runs/scone site --weights int8 --rows int8 && npx http-server site',
   ],
   config: z.strictObject({
     model: z.string().describe('a trained run; or a pretrained model, a folder or a name on the hub'),
     directory: z.string().describe('what is written; a folder published before is replaced'),
-    weights: z.enum(publishedWeights).default('f32').describe('how the decoder’s weights are stored; f32 gives the tokens of generate'),
+    weights: z
+      .enum(publishedWeights)
+      .default('f32')
+      .describe('how the decoder’s weights are stored; int8 and int4 are those of generate, f16 are rounded'),
     rows: z.enum(rowDtypes).optional().describe('how rows are stored (default: as they are)'),
     contextLength,
     store,
@@ -58,7 +61,7 @@ export const publishCommand = defineCommand({
     await using run = await openRun(device, {
       ...config,
       ...source,
-      weights: 'f32',
+      weights: formatOf(config.weights),
       check: undefined,
       damagedRows: 'error',
       missingRows: 'error',
@@ -70,8 +73,8 @@ export const publishCommand = defineCommand({
     let manifest: PublishedManifest | undefined;
     await publishDirectory(directory, async (aside) => {
       await withArtifactErrors(PAGE, () => cp(PAGE, aside, { recursive: true }));
-      const dtype = config.weights === 'f32' ? 'F32' : 'F16';
-      await saveCheckpoint(path.join(aside, PUBLISHED.weights), model.weights, {}, { dtype });
+      const dtype = config.weights === 'f16' ? 'F16' : 'F32';
+      await saveCheckpoint(path.join(aside, PUBLISHED.weights), model.weights.stored, {}, { dtype });
       await publishBytes(path.join(aside, PUBLISHED.tokenizer), tokenizerJson);
       const published = fgrams === undefined ? undefined : await copyFgrams(run, aside);
       const files = await describeFiles(aside);

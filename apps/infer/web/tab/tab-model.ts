@@ -10,7 +10,7 @@ import { Engine } from '../../src/engine/engine.js';
 import type { TokenScore } from '../../src/engine/request.js';
 import { InferError } from '../../src/errors.js';
 import { type TokenMatch, tokenMatcher } from '../../src/matches.js';
-import { PUBLISHED, type PublishedManifest } from '../../src/published-form.js';
+import { formatOf, PUBLISHED, type PublishedManifest } from '../../src/published-form.js';
 import { promptTokens } from '../../src/text/prompt.js';
 import type { ShownToken } from '../components/token.js';
 import type { PromptRequest, Traffic } from './messages.js';
@@ -48,8 +48,8 @@ export async function openTabModel(base: URL, manifest: PublishedManifest, onByt
   try {
     const device = keep(await openDevice());
     const files: ModelFiles = new ModelFiles(base, manifest, () => onBytes(files.network + files.cached));
-    const weights = keep(new Weights(device, decoderShapes(manifest.decoder)));
-    loadSafetensors(await files.read(PUBLISHED.weights), weights, PUBLISHED.weights);
+    const weights = keep(new Weights(device, decoderShapes(manifest.decoder), formatOf(manifest.weights)));
+    loadSafetensors(await files.read(PUBLISHED.weights), weights.stored, PUBLISHED.weights);
     const model = { config: { decoder: manifest.decoder }, parameters: weights.parameters };
     const tokenizer = Tokenizer.parse(new TextDecoder().decode(await files.read(PUBLISHED.tokenizer)));
     const fgrams = manifest.fgrams === undefined ? undefined : await openFgrams(base, manifest, files);
