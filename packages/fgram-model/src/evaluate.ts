@@ -2,6 +2,7 @@
 import { decoderLosses } from '@sconelm/decoder';
 import { type Device, hostTensor, type Program, type Result, type Tensor } from '@sconelm/tensor-webgpu';
 import { batchForest } from './forest.js';
+import { HostTable } from './host-table.js';
 import type { FgramMatcher } from './inference.js';
 import { lookUp, type RowSource } from './look-up.js';
 import { batchInputs, embed, type ForestTensors, fgramRows } from './model.js';
@@ -174,7 +175,8 @@ function lookUpLosses(device: Device, { config: { decoder }, parameters }: Infer
 }
 
 /** Matched positions are computed by the f-gram model. */
-function jointLosses(device: Device, { config: { decoder, fgram }, parameters }: InferenceModel): Losses {
+function jointLosses(device: Device, { config: { decoder, fgram }, parameters, residual }: InferenceModel): Losses {
+  const table = residual instanceof HostTable ? residual : undefined;
   if (fgram === undefined) throw new Error('unreachable: a plain decoder has no f-gram model to evaluate with');
   const T = decoder.contextLength;
   type Inputs = ForestTensors & { baseTokens: Tensor; nodeOf: Tensor; targets: Tensor };
@@ -185,7 +187,7 @@ function jointLosses(device: Device, { config: { decoder, fgram }, parameters }:
     run: ({ tokens, targets, lengths, ids }) =>
       floats(
         program.run({
-          ...batchInputs(batchForest(tokens, lengths, T, fgram.maxLength, { bucket: NODE_BUCKET, ids }), [BATCH, T], fgram),
+          ...batchInputs(batchForest(tokens, lengths, T, fgram.maxLength, { bucket: NODE_BUCKET, ids }), [BATCH, T], fgram, table),
           targets: hostTensor(targets, [BATCH, T]),
         }).losses,
       ),

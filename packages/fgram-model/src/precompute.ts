@@ -3,6 +3,7 @@ import type { Parameters } from '@sconelm/decoder';
 import type { Device, Program, Tensor } from '@sconelm/tensor-webgpu';
 import type { FgramModelConfig } from './config.js';
 import { buildForest } from './forest.js';
+import type { HostTable } from './host-table.js';
 import { type ForestTensors, fgramRows, forestInputs } from './model.js';
 
 /** What is needed of an f-gram set. */
@@ -39,10 +40,13 @@ const CHUNK = 4 * NODE_BUCKET - 8;
 export class RowComputer implements Disposable {
   readonly #set: FgramSource;
   readonly #config: FgramModelConfig;
+  readonly #table: HostTable | undefined;
   readonly #program: Program<{ [K in keyof ForestTensors]: Tensor }, { rows: Tensor }>;
 
-  constructor(device: Device, set: FgramSource, parameters: Parameters, config: FgramModelConfig) {
+  /** @param table the residual rows, where they are in host memory */
+  constructor(device: Device, set: FgramSource, parameters: Parameters, config: FgramModelConfig, table?: HostTable) {
     this.#set = set;
+    this.#table = table;
     this.#config = config;
     this.#program = device.compile(
       (inputs: { [K in keyof ForestTensors]: Tensor }) => ({ outputs: { rows: fgramRows(inputs, parameters, config) } }),
@@ -69,7 +73,7 @@ export class RowComputer implements Disposable {
     const bucket = Math.min(NODE_BUCKET, Math.max(FEW_NODES, 2 ** Math.ceil(Math.log2(nodes))));
     const forest = buildForest({ tokens, starts, lengths, ids }, maxLength, bucket);
     // A result is copied as it is when it is asked for, and nothing comes between the two.
-    const rows = (await this.#program.run(forestInputs(forest, this.#config)).rows.data()) as Float32Array;
+    const rows = (await this.#program.run(forestInputs(forest, this.#config, this.#table)).rows.data()) as Float32Array;
     for (let i = 0; i < ids.length; i++) into.set(rows.subarray(forest.last[i] * width, (forest.last[i] + 1) * width), i * width);
   }
 

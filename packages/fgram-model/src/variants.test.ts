@@ -80,7 +80,7 @@ function batch(config: FgramModelConfig) {
     targets: hostTensor(tokens.slice(1), [B, T]),
   };
 }
-type Inputs = Record<keyof ReturnType<typeof batch>, Tensor>;
+type Inputs = { [K in keyof ReturnType<typeof batch>]: Tensor };
 
 const lossOf = (x: Inputs, p: (name: string) => Tensor, config: FgramModelConfig, residual?: Tensor) =>
   decoderLosses(embed(fgramRows(x, p, config, residual), x, p), x.targets, p, decoder).mean();

@@ -84,6 +84,18 @@ describe('a run', () => {
     expect(existsSync(path.join(options.directory, 'preflight'))).toBe(false);
   });
 
+  it('is evaluated and writes with residual rows in host memory as with rows on the device', async () => {
+    const model = modelOf({ ...defaults, width: 16, contextLength: 32, layers: 1, fgramLayers: 1, rows: 'residual' }, 300, set);
+    const found = [];
+    for (const residualRows of ['device', 'host'] as const) {
+      const options = optionsOf(`rows on the ${residualRows}`, { evaluateEvery: 5, sampleEvery: 5, residualRows });
+      const { metrics } = await train({ ...options, model });
+      const { samples } = runPaths(options.directory);
+      found.push([metrics.map(({ loss, heldoutLoss }) => [loss, heldoutLoss]), await readFile(samples, 'utf8')]);
+    }
+    expect(found[1]).toEqual(found[0]);
+  });
+
   it('is tried again where trying was cut off, and then leaves nothing of it', async () => {
     const options = optionsOf('cut off', { tokens: 640 });
     await train({ ...options, preflight: false, signal: AbortSignal.abort(new Error('cut off')) }).catch(() => {});
