@@ -2,11 +2,10 @@
 import { decoderLosses } from '@sconelm/decoder';
 import { type Device, hostTensor, type Program, type Result, type Tensor } from '@sconelm/tensor-webgpu';
 import { batchForest } from './forest.js';
-import { HostTable } from './host-table.js';
 import type { FgramMatcher } from './inference.js';
 import { lookUp, type RowSource } from './look-up.js';
 import { batchInputs, embed, type ForestTensors, fgramRows } from './model.js';
-import type { InferenceModel } from './scone-model.js';
+import { hostRowsOf, type InferenceModel } from './scone-model.js';
 
 /** A piece of text that is fed to the model alone; the losses of its first positions may be left uncounted, because they had little before them. */
 export interface EvaluationWindow {
@@ -176,7 +175,7 @@ function lookUpLosses(device: Device, { config: { decoder }, parameters }: Infer
 
 /** Matched positions are computed by the f-gram model. */
 function jointLosses(device: Device, { config: { decoder, fgram }, parameters, residual }: InferenceModel): Losses {
-  const table = residual instanceof HostTable ? residual : undefined;
+  const table = hostRowsOf({ residual });
   if (fgram === undefined) throw new Error('unreachable: a plain decoder has no f-gram model to evaluate with');
   const T = decoder.contextLength;
   type Inputs = ForestTensors & { baseTokens: Tensor; nodeOf: Tensor; targets: Tensor };

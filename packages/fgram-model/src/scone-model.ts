@@ -34,6 +34,11 @@ export interface InferenceModel extends Disposable {
   readonly residual?: Variable | HostTable;
 }
 
+/** The residual rows, where they are in host memory. */
+export function hostRowsOf({ residual }: { readonly residual?: Variable | HostTable | undefined }): HostTable | undefined {
+  return residual instanceof HostTable ? residual : undefined;
+}
+
 /** A model as it is trained. */
 export interface Model extends InferenceModel {
   /** Everything that is trained, in the order of a checkpoint: `dense`, then the residual rows. */

@@ -38,7 +38,7 @@ export async function measurePrecompute(device, { decoder, fgram, training, set,
     /** @type {{ done: number, at: number }[]} */
     const seen = [];
     const onProgress = (/** @type {number} */ done) => void seen.push({ done, at: performance.now() });
-    await precompute(device, source, model.parameters, fgram, { write: async () => {} }, { onProgress });
+    await precompute(device, source, model, fgram, { write: async () => {} }, { onProgress });
     const [first, last] = [seen[0], seen[seen.length - 1]];
     const perRow = (last.at - first.at) / (last.done - first.done);
     if (round === 0) continue; // compiles

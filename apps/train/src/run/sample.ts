@@ -1,6 +1,6 @@
 /** What a model writes: text that goes on from a prompt, each token with the length of the f-gram that ends there. */
 import { DecodeSession, Sampler } from '@sconelm/decoder';
-import { FgramSession, generateTokens, HostTable, type Model, RowComputer, type RowSource } from '@sconelm/fgram-model';
+import { FgramSession, generateTokens, type Model, RowComputer, type RowSource } from '@sconelm/fgram-model';
 import type { FgramSet, Tokenizer } from '@sconelm/ngram-miner';
 import type { Device } from '@sconelm/tensor-webgpu';
 
@@ -30,7 +30,7 @@ export async function writeSample(device: Device, options: SampleOptions): Promi
   // Without a store the f-gram model computes the row that is asked for.
   using computer =
     fgrams !== undefined && fgrams.rows === undefined && fgram !== undefined
-      ? new RowComputer(device, fgrams.set, model.parameters, fgram, model.residual instanceof HostTable ? model.residual : undefined)
+      ? new RowComputer(device, fgrams.set, model, fgram)
       : undefined;
   const rows = fgrams?.rows ?? (computer === undefined ? undefined : { read: computer.compute.bind(computer) });
   const found = fgrams === undefined || rows === undefined ? undefined : { matcher: fgrams.set.matcher(tokenizer.endOfText), rows };
