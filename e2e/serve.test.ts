@@ -1,5 +1,4 @@
 /** scone-infer serve as a process, asked by the clients people have. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -11,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureDependencies } from '../tools/setup/dependencies.mjs';
 import { ROOT } from '../tools/setup/root.mjs';
 import { commandsInFolder } from './command.js';
+import { type ServerProcess, startServer } from './server-process.js';
 import { createTinyRun, TEXT } from './tiny-run.js';
 
 const { folder, command } = commandsInFolder();
@@ -18,43 +18,19 @@ const run = path.join(folder, 'runs/tiny');
 const CLIENTS = path.join(ROOT, 'e2e/clients');
 const KEY = 'a-key-for-tests';
 
-interface Server {
-  readonly url: string;
-  readonly process: ChildProcess;
-  readonly said: () => string;
-  readonly exit: Promise<number | null>;
-}
+const servers: ServerProcess[] = [];
 
-const servers: Server[] = [];
-
-async function serve(...args: string[]): Promise<Server> {
-  const main = path.join(ROOT, 'apps/infer/dist/main.js');
-  const child = spawn(process.execPath, [main, 'serve', '--run', run, '--port', '0', '--json', ...args], {
-    cwd: folder,
-    env: { ...process.env, SCONE_INFER_API_KEY: KEY },
-  });
-  let [out, err] = ['', ''];
-  child.stderr.on('data', (data: Buffer) => {
-    err += data;
-  });
-  const exit = new Promise<number | null>((resolve) => child.on('close', resolve));
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout.on('data', (data: Buffer) => {
-      out += data;
-      if (out.includes('\n')) resolve(JSON.parse(out).url);
-    });
-    child.on('close', (code) => reject(new Error(`the server ended with ${code}: ${err}`)));
-  });
-  const server = { url, process: child, said: () => out + err, exit };
-  servers.push(server);
-  return server;
+async function serve(...args: string[]): Promise<ServerProcess> {
+  const started = await startServer(folder, ['--run', run, ...args], KEY);
+  servers.push(started);
+  return started;
 }
 
 /** A package of e2e/clients. */
 // biome-ignore lint/suspicious/noExplicitAny: packages that the workspace has no types of
 const client = (name: string): Promise<any> => import(createRequire(path.join(CLIENTS, 'package.json')).resolve(name));
 
-let server: Server;
+let server: ServerProcess;
 beforeAll(async () => {
   await ensureDependencies(CLIENTS);
   using device = await openDevice();

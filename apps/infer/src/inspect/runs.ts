@@ -8,7 +8,7 @@ import type { RunEvaluation, RunList, RunPoint, RunReport } from './messages.js'
 /** More would be drawn into the same pixels. */
 const POINTS = 600;
 /** Samples told, the newest. */
-const SAMPLES = 30;
+const SAMPLES = 50;
 
 const count = z.number().nonnegative();
 /** Of a step that was left out the norm is null. */

@@ -55,13 +55,12 @@ export function LineChart({ title, x, y, series, format = formatCompact, log = f
   const place = at === undefined ? undefined : places[at];
   return (
     <figure>
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <svg
         class="chart"
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         role="img"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: its values are read with the arrow keys
-        tabIndex={0}
+        tabindex={0}
         aria-label={`${title}: ${y} by ${x}`}
         onPointerMove={point}
         onPointerLeave={() => setAt(undefined)}

@@ -49,7 +49,7 @@ export function TokenDetails({ token }: { readonly token: ShownToken | undefined
       )}
       {alternatives.length > 0 && (
         <>
-          <h3>Likeliest here</h3>
+          <p class="note">Likeliest here</p>
           <ol class="odds">
             {alternatives.map((other) => (
               <li key={other.text} class={other.text === text ? 'chosen' : undefined}>

@@ -38,6 +38,7 @@ export function QueuePage({ api, status, active }: PageProps) {
           { name: 'running', value: `${running} of ${slots}` },
           { name: 'waiting', value: formatCount(waiting) },
           { name: 'cache in use', value: formatShare(usedBlocks / blocks) },
+          { name: 'sent back to wait', value: formatCount(queue.preemptions) },
           { name: 'steps', value: formatCount(queue.steps) },
           { name: 'prompt tokens', value: formatCount(queue.promptTokens) },
           { name: 'generated tokens', value: formatCount(queue.generatedTokens) },

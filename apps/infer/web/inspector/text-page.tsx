@@ -130,7 +130,7 @@ function Effects({ name, effects }: { readonly name: string; readonly effects: r
         <p class="note">None.</p>
       ) : (
         <Table
-          caption="By the next tokens’ loss, in nats"
+          caption={`${name}, by the next tokens’ loss in nats`}
           rows={effects}
           keyOf={({ fgram }) => fgram.rank}
           columns={[
