@@ -18,6 +18,8 @@ export interface CommandOptions {
   /** Sends Ctrl-C when this appears on stderr. */
   readonly interruptAt?: RegExp;
   readonly env?: NodeJS.ProcessEnv;
+  /** On standard input. */
+  readonly input?: string;
 }
 
 export type Command = (app: 'train' | 'infer', args: readonly string[], options?: CommandOptions) => Promise<Outcome>;
@@ -26,12 +28,13 @@ export type Command = (app: 'train' | 'infer', args: readonly string[], options?
 export function commandsInFolder(): { readonly folder: string; readonly command: Command } {
   const folder = mkdtempSync(path.join(tmpdir(), 'sconelm-e2e-'));
   afterAll(() => rmSync(folder, { recursive: true }));
-  const command: Command = (app, args, { interruptAt, env = {} } = {}) =>
+  const command: Command = (app, args, { interruptAt, env = {}, input } = {}) =>
     new Promise((resolve) => {
       const child = spawn(process.execPath, [path.join(ROOT, `apps/${app}/dist/main.js`), ...args], {
         cwd: folder,
         env: { ...process.env, ...env },
       });
+      if (input !== undefined) child.stdin.end(input);
       let [out, err] = ['', ''];
       child.stdout.on('data', (data: Buffer) => {
         out += data;

@@ -205,6 +205,42 @@ it('generate: files and stop strings, and what each token was made from', async 
   expect(text.startsWith(stopped.text)).toBe(true);
 });
 
+it('chat: answers line by line, each to all that was said before', async () => {
+  const args = ['chat', '--run', path.join(folder, 'talking'), '--max-tokens', '5', '--temperature', '0', '--json'];
+  await cp(run, args[2], { recursive: true });
+  const silent = await command('infer', args, { input: 'hello\n' });
+  expect(silent.code).toBe(1);
+  expect(silent.err).toContain('has no chat template');
+  const template = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}";
+  await writeFile(path.join(args[2], 'chat_template.jinja'), template);
+  const { messages } = JSON.parse((await command('infer', [...args, '--system', 'the'], { input: 'old\n\ncat\n' })).out);
+  expect(messages.map(({ role }: { role: string }) => role)).toEqual(['system', 'user', 'assistant', 'user', 'assistant']);
+  const prompt = messages
+    .slice(0, 4)
+    .map(({ content }: { content: string }) => `${content}\n`)
+    .join('');
+  const tokens = (await post({ prompt, add_special_tokens: false }, '/tokenize')).body.tokens;
+  const alone = await post({ prompt: tokens, max_tokens: 5, temperature: 0 });
+  expect(messages[4].content).toBe(alone.body.choices[0].text);
+});
+
+it('bench: one sequence and several, with f-grams and without', async () => {
+  const sizes = ['--sequences', '3', '--prompt-tokens', '9', '--tokens', '4', '--rounds', '1'];
+  const args = ['bench', '--run', run, ...sizes, '--json'];
+  const { results } = JSON.parse((await command('infer', args)).out);
+  const measured = results.map(({ batch, fgrams, decodeTokensPerSecond }: Record<string, unknown>) => [
+    batch,
+    fgrams,
+    Number(decodeTokensPerSecond) > 0,
+  ]);
+  expect(measured).toEqual([
+    [1, true, true],
+    [1, false, true],
+    [3, true, true],
+    [3, false, true],
+  ]);
+});
+
 it('generate and eval with quantised weights', async () => {
   await writeFile(path.join(folder, 'text.txt'), TEXT.repeat(3));
   const perplexity = async (weights: string) =>

@@ -2,6 +2,8 @@
 /** The command line of scone-infer. */
 import { runMain } from '@sconelm/cli-kit';
 import { openDevice } from '@sconelm/tensor-webgpu';
+import { benchCommand } from './commands/bench.js';
+import { chatCommand } from './commands/chat.js';
 import { evalCommand } from './commands/eval.js';
 import { explainCommand } from './commands/explain.js';
 import { generateCommand } from './commands/generate.js';
@@ -24,5 +26,5 @@ await runMain({
   summary: 'SCONE language models at work',
   version: versionAndAdapter,
   variables: 'SCONE_INFER',
-  commands: [generateCommand, serveCommand, explainCommand, evalCommand, publishCommand],
+  commands: [generateCommand, chatCommand, serveCommand, explainCommand, evalCommand, benchCommand, publishCommand],
 });

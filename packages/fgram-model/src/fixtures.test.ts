@@ -63,7 +63,7 @@ describe.each(['a-norm', 'a-unit'])('the model %s', (form) => {
     await precompute(
       device,
       set,
-      { parameters: p },
+      p,
       fgram,
       {
         write: async (ids, rows) =>

@@ -3,7 +3,6 @@ import { type Block, linear, norm, type Parameters, transformerBlock } from '@sc
 import { ancestorAttention, type HostTensor, hostTensor, sigmoid, type Tensor } from '@sconelm/tensor-webgpu';
 import { type FgramModelConfig, RESIDUAL } from './config.js';
 import type { BatchForest, Forest } from './forest.js';
-import type { HostTable } from './host-table.js';
 
 export type ForestTensors = {
   readonly nodeTokens: Tensor;
@@ -12,20 +11,14 @@ export type ForestTensors = {
   readonly depths: Tensor;
   readonly ancestors: Tensor;
   readonly ends: Tensor;
-  /** [N, d] the node's residual row itself, where these are in host memory. */
-  readonly hostRows?: Tensor;
 };
 
-type ForestInputs = { readonly [K in keyof ForestTensors]: HostTensor };
-
-/** A forest as inputs of a program. @param table the residual rows, where they are in host memory */
+/** A forest as inputs of a program. */
 export function forestInputs(
   { tokens, ids, depths, ancestors, ends }: Forest,
   { residualRows = 0 }: FgramModelConfig,
-  table?: HostTable,
-): ForestInputs {
+): { readonly [K in keyof ForestTensors]: HostTensor } {
   return {
-    ...(table === undefined ? {} : { hostRows: hostTensor(table.gather(ids), [ids.length, table.shape[1]]) }),
     nodeTokens: hostTensor(tokens),
     nodeIds: hostTensor(ids.map((id) => (id < residualRows ? id : -1))),
     depths: hostTensor(depths),
@@ -39,18 +32,12 @@ export function batchInputs(
   forest: BatchForest,
   shape: readonly [B: number, T: number],
   config: FgramModelConfig,
-  table?: HostTable,
-): ForestInputs & { readonly baseTokens: HostTensor; readonly nodeOf: HostTensor } {
-  return {
-    ...forestInputs(forest, config, table),
-    baseTokens: hostTensor(forest.baseTokens, shape),
-    nodeOf: hostTensor(forest.nodeOf, shape),
-  };
+): ReturnType<typeof forestInputs> & { readonly baseTokens: HostTensor; readonly nodeOf: HostTensor } {
+  return { ...forestInputs(forest, config), baseTokens: hostTensor(forest.baseTokens, shape), nodeOf: hostTensor(forest.nodeOf, shape) };
 }
 
 /** The residual row per node, zero where it has none; undefined in a model without. @returns [N, d] */
-export function residualOf({ nodeIds, hostRows }: ForestTensors, p: Parameters, { residualRows }: FgramModelConfig): Tensor | undefined {
-  if (hostRows !== undefined) return hostRows;
+export function residualOf({ nodeIds }: ForestTensors, p: Parameters, { residualRows }: FgramModelConfig): Tensor | undefined {
   return residualRows === undefined ? undefined : p(RESIDUAL).gatherRows(nodeIds);
 }
 

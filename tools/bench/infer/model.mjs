@@ -8,8 +8,10 @@ import { createModel, precompute, publishCheckpoint, runPaths, writeRunManifest 
 import { encodeFgramSet, FgramSet, openFgrams, publishFgrams, Tokenizer, trainTokenizer } from '@sconelm/ngram-miner';
 import { createStore, openStore } from '@sconelm/offload-store';
 
-export const CONTEXT = 1024;
+export const CONTEXT = 2112;
 export const DECODER = { vocabSize: 4096, contextLength: CONTEXT, layers: 4, width: 256, heads: 4 };
+/** As the quickstart trains it, but for its vocabulary, which is that of the f-grams here. */
+export const SMALL = { vocabSize: 4096, contextLength: 128, layers: 2, width: 64, heads: 2 };
 
 /** Tokens that may follow each token. */
 const FOLLOWERS = 16;
@@ -47,11 +49,10 @@ export function tokenStream(length, seed) {
   return tokens;
 }
 
-/** @param {string} directory @param {FgramSet} set */
-export async function createStoreOf(directory, set) {
+/** @param {string} directory @param {FgramSet} set @param {number} width */
+export async function createStoreOf(directory, set, width) {
   rmSync(directory, { recursive: true, force: true });
   const url = pathToFileURL(directory).href;
-  const { width } = DECODER;
   const writer = await createStore(url, { rows: set.size, width, dtype: 'f32', binding: { fgrams: set.hash, model: '0'.repeat(64) } });
   const CHUNK = 4096;
   for (let first = 0; first < set.size; first += CHUNK) {
@@ -101,7 +102,7 @@ export async function createRun(device, directory) {
   await publishCheckpoint(directory, 1, (aside) => saveCheckpoint(path.join(aside, 'model.safetensors'), model.variables), { last: 1 });
   const binding = { fgrams: set.hash, model: await fingerprint(model.variables) };
   const writer = await createStore(`file:${paths.rows}`, { rows: size, width: 64, dtype: 'f32', binding });
-  await precompute(device, set, model, fgram, writer);
+  await precompute(device, set, model.parameters, fgram, writer);
   await writer.publish();
   await writer[Symbol.asyncDispose]();
   model[Symbol.dispose]();

@@ -1,6 +1,6 @@
 /** Decoding with f-grams against the same decoder without, step by step in turn; and how soon a command says its first token. */
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -8,7 +8,7 @@ import { createModel } from '@sconelm/fgram-model';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { batchDecoder } from '../../../apps/infer/dist/engine/batch-decoder.js';
 import { ROOT } from '../../setup/root.mjs';
-import { CONTEXT, createRun, createStoreOf, DECODER, fgramSet, tokenStream } from './model.mjs';
+import { CONTEXT, createRun, createStoreOf, DECODER, fgramSet, SMALL, tokenStream } from './model.mjs';
 
 /** @typedef {import('../report.mjs').Measurement} Measurement */
 /** @typedef {import('@sconelm/tensor-webgpu').Device} Device */
@@ -17,7 +17,7 @@ import { CONTEXT, createRun, createStoreOf, DECODER, fgramSet, tokenStream } fro
 const OWN = 'scone';
 const PEER = 'decoder-only';
 const SCRATCH = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'sconelm/bench/infer');
-const PREFILL = 512;
+const PREFILL = 2048;
 /** Tokens of each sequence in one round. */
 const ROUND = 24;
 
@@ -32,14 +32,15 @@ async function timeSteps(decoder, batch, seed) {
   const step = (/** @type {number} */ i) =>
     decoder.step(streams.map((tokens, slot) => ({ slot, blocks: blocksOf(decoder, slot), start: i, tokens: [tokens[i]], wanted: 'last' })));
   await step(0);
-  const started = performance.now();
+  const times = [];
   for (let i = 1; i <= ROUND; i++) {
+    const started = performance.now();
     const failed = (await step(i)).find((result) => result instanceof Error);
+    times.push(performance.now() - started);
     if (failed !== undefined) throw failed;
   }
-  const ms = (performance.now() - started) / ROUND;
   for (let slot = 0; slot < batch; slot++) decoder.begin(slot, []);
-  return ms;
+  return median(times);
 }
 
 /** Milliseconds of a prompt. @param {BatchDecoder} decoder @param {number} seed */
@@ -53,12 +54,39 @@ async function timePrefill(decoder, seed) {
   return ms;
 }
 
-/** @type {Record<string, { slots: number, time: (decoder: BatchDecoder, seed: number) => Promise<number> }>} */
+/** @typedef {{ slots: number, decoder: typeof DECODER, isCold?: boolean, latencyMs?: number, time: (decoder: BatchDecoder, seed: number) => Promise<number> }} DecodingCase */
+
+/** @param {number} slots @param {Partial<DecodingCase>} [more] @returns {DecodingCase} */
+const stepping = (slots, more) => ({ slots, decoder: DECODER, time: (decoder, seed) => timeSteps(decoder, slots, seed), ...more });
+
+/** @type {Record<string, DecodingCase>} */
 const DECODING = {
-  'overhead-warm-1': { slots: 1, time: (decoder, seed) => timeSteps(decoder, 1, seed) },
-  'overhead-warm-16': { slots: 16, time: (decoder, seed) => timeSteps(decoder, 16, seed) },
-  prefill: { slots: 1, time: timePrefill },
+  'overhead-warm-1': stepping(1),
+  'overhead-warm-16': stepping(16),
+  'overhead-small-1': stepping(1, { decoder: SMALL }),
+  'overhead-cold-1': stepping(1, { isCold: true }),
+  'overhead-cold-16': stepping(16, { isCold: true }),
+  'overhead-remote-1ms-16': stepping(16, { latencyMs: 1 }),
+  prefill: { slots: 1, decoder: DECODER, time: timePrefill },
 };
+
+/** A store whose rows come so many milliseconds later. @param {import('@sconelm/offload-store').RowStore} store @param {number} latencyMs */
+const later = (store, latencyMs) => ({
+  tierOf: (/** @type {number} */ id) => store.tierOf(id),
+  read: async (/** @type {Uint32Array} */ ids, /** @type {Float32Array} */ into, /** @type {{ lost: Uint8Array }} */ options) => {
+    await new Promise((resolve) => setTimeout(resolve, latencyMs));
+    await store.read(ids, into, options);
+  },
+});
+
+/** The page cache forgets the files of a folder. @param {string} directory */
+function forget(directory) {
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const args = [`if=${path.join(entry.parentPath, entry.name)}`, 'iflag=nocache', 'count=0', 'status=none'];
+    if (spawnSync('dd', args).status !== 0) throw new Error('dd cannot drop files from the page cache here');
+  }
+}
 
 /** @type {import('../report.mjs').Area} */
 export const area = {
@@ -83,12 +111,14 @@ export const area = {
 async function measureDecoding(device, cases, engines, rounds, say) {
   /** @type {Measurement[]} */
   const measurements = [];
-  const model = createModel(device, { decoder: DECODER }, { seed: 1 });
   const set = fgramSet();
-  const rows = await createStoreOf(path.join(SCRATCH, 'rows'), set);
-  const fgramsOf = () => ({ matcher: set.matcher(), rows });
   for (const name of cases) {
-    const { slots, time } = DECODING[name];
+    const { slots, decoder: config, isCold = false, latencyMs, time } = DECODING[name];
+    const model = createModel(device, { decoder: config }, { seed: 1 });
+    const directory = path.join(SCRATCH, `rows-${config.width}`);
+    const store = await createStoreOf(directory, set, config.width);
+    const rows = latencyMs === undefined ? store : later(store, latencyMs);
+    const fgramsOf = () => ({ matcher: set.matcher(), rows });
     const all = [
       { engine: OWN, decoder: batchDecoder(device, model, { slots, fgramsOf }), times: /** @type {number[]} */ ([]) },
       { engine: PEER, decoder: batchDecoder(device, model, { slots }), times: /** @type {number[]} */ ([]) },
@@ -96,21 +126,27 @@ async function measureDecoding(device, cases, engines, rounds, say) {
     for (const { decoder } of all) await time(decoder, 0);
     for (let round = 1; round <= rounds; round++) {
       // Who is first changes every round.
-      for (const one of round % 2 === 0 ? all : [...all].reverse()) one.times.push(await time(one.decoder, round));
+      for (const one of round % 2 === 0 ? all : [...all].reverse()) {
+        if (isCold) forget(directory);
+        one.times.push(await time(one.decoder, round));
+      }
     }
     for (const { decoder } of all) decoder[Symbol.dispose]();
+    await store.close();
+    model[Symbol.dispose]();
     const [ours, theirs] = [OWN, PEER].map((engine) => all.find((one) => one.engine === engine)?.times);
     // Rounds are compared in pairs, so that what the machine does meanwhile falls on both.
     const percent = ours && theirs && 100 * (median(ours.map((ms, i) => ms / theirs[i])) - 1);
+    const microseconds = ours && theirs && Math.round(1000 * median(ours.map((ms, i) => ms - theirs[i])));
     say(`  ${name}: ${all.map(({ engine, times }) => `${engine} ${median(times).toFixed(3)} ms`).join(', ')}`);
     for (const { engine, times } of all) {
       const compared = engine === OWN && percent !== undefined;
-      const remarks = compared ? { facts: { percent }, note: `${percent >= 0 ? '+' : '−'}${Math.abs(percent).toFixed(1)}%` } : {};
+      const remarks = compared
+        ? { facts: { percent, microseconds }, note: `${percent >= 0 ? '+' : '−'}${Math.abs(percent).toFixed(1)}%, ${microseconds} µs` }
+        : {};
       measurements.push({ case: name, engine, median: median(times), unit: 'ms', ...remarks });
     }
   }
-  await rows.close();
-  model[Symbol.dispose]();
   return measurements;
 }
 

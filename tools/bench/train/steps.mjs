@@ -32,16 +32,10 @@ async function timeSteps(steps, step, batchOf) {
  */
 export async function measureSteps(device, inputs, rounds) {
   const { decoder, fgram, training, set, steps } = inputs;
-  const residual = { decoder, fgram: { ...fgram, residualRows: set.size } };
-  const variants = /** @type {const} */ ([
-    ['baseline', { decoder }, 'device'],
-    ['scone', { decoder, fgram }, 'device'],
-    ['residual', residual, 'device'],
-    ['residual-host', residual, 'host'],
-  ]);
+  const configs = { baseline: { decoder }, scone: { decoder, fgram }, residual: { decoder, fgram: { ...fgram, residualRows: set.size } } };
   const positions = training.batch * decoder.contextLength;
-  const forms = variants.map(([name, config, rows]) => {
-    const model = createModel(device, config, { seed: 1, rows });
+  const forms = Object.entries(configs).map(([name, config]) => {
+    const model = createModel(device, config, { seed: 1 });
     const windows = inputs.windows();
     const batches = Array.from({ length: steps }, (_, i) => windows.batch(i, training.batch));
     /** Of the batches that are there. */

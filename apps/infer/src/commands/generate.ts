@@ -11,6 +11,7 @@ import { matchesOf } from '../matches.js';
 import { openRun, runOptions } from '../run-folder.js';
 import { promptTokens } from '../text/prompt.js';
 import { promptOf, promptOptions } from './prompt-option.js';
+import { samplingOptions } from './sampling-options.js';
 
 export const generateCommand = defineCommand({
   name: 'generate',
@@ -25,17 +26,9 @@ export const generateCommand = defineCommand({
     ...runOptions,
     ...promptOptions,
     maxTokens: z.int().positive().default(100).describe('tokens to generate, as far as the context reaches'),
-    temperature: z.number().nonnegative().default(0.8).describe('0 is greedy'),
-    topK: z.int().positive().optional().describe('only the k most likely tokens'),
-    topP: z.number().positive().max(1).default(1).describe('only the most likely tokens of this mass'),
-    minP: z.number().min(0).max(1).default(0).describe('only tokens at least so many times as likely as the most likely one'),
-    repetitionPenalty: z.number().positive().default(1).describe('divides positive logits of tokens that occurred'),
-    presencePenalty: z.number().default(0).describe('taken from the logit of every generated token'),
-    frequencyPenalty: z.number().default(0).describe('taken from a token’s logit each time it was generated'),
-    stop: z.array(z.string().min(1)).default([]).describe('the text ends before the first of these'),
+    ...samplingOptions,
     ignoreEos: z.boolean().default(false).describe('the end-of-text token does not end the text'),
     logprobs: z.int().min(0).max(20).default(0).describe('with --json: so many alternatives of each token'),
-    seed: z.int().nonnegative().default(0).describe('the same seed gives the same text'),
   }),
   run: async ({ config, signal, progress, write, output }) => {
     const started = performance.now();

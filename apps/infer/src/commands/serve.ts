@@ -4,22 +4,20 @@ import process from 'node:process';
 import { bytesOf, defineCommand, sizeSchema } from '@sconelm/cli-kit';
 import { modelDirectory, openModelFolder, withContext } from '@sconelm/decoder';
 import { readRunManifest, runPaths } from '@sconelm/fgram-model';
-import { Tokenizer } from '@sconelm/ngram-miner';
 import { openStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
-import { readChatTemplate } from '../chat/chat-template.js';
-import { TemplateRenderer } from '../chat/template-renderer.js';
+import { openChat } from '../chat/open-chat.js';
 import { batchDecoder } from '../engine/batch-decoder.js';
 import { Engine } from '../engine/engine.js';
 import { LookUpCounts } from '../engine/look-up-counts.js';
 import { InferError } from '../errors.js';
 import { cacheBlocks, formatPlan, type PlanInputs, planMemory } from '../memory-plan.js';
-import { loadStoreBackends, openRun, type Run, type RunOptions, runOptions } from '../run-folder.js';
+import { loadStoreBackends, openRun, type RunOptions, runOptions } from '../run-folder.js';
 import { createApp } from '../server/app.js';
 import { apiKeys, expectSafeBind } from '../server/keys.js';
 import { listen } from '../server/listen.js';
-import { type ServedChat, ServerState } from '../server/served-model.js';
+import { ServerState } from '../server/served-model.js';
 import { version } from '../version.js';
 
 export const serveCommand = defineCommand({
@@ -117,15 +115,6 @@ export const serveCommand = defineCommand({
     if (failure !== undefined) throw failure;
   },
 });
-
-/** The chat template of the run's or model's folder, where it has one. */
-async function openChat({ directory, tokenizerJson }: Run): Promise<(ServedChat & AsyncDisposable) | undefined> {
-  const template = await readChatTemplate(directory);
-  if (template === undefined) return undefined;
-  const renderer = new TemplateRenderer(template);
-  const tokenizer = Tokenizer.parse(tokenizerJson, { specialTokens: 'parse' });
-  return { template, renderer, tokenizer, [Symbol.asyncDispose]: () => renderer[Symbol.asyncDispose]() };
-}
 
 function isDeviceError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('DEVICE_');
