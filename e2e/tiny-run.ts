@@ -64,6 +64,6 @@ export async function createTinyRun(device: Device, directory: string, form: Par
   await publishCheckpoint(directory, 1, (aside) => saveCheckpoint(path.join(aside, 'model.safetensors'), model.variables), { last: 1 });
   const binding = { fgrams: set.hash, model: await fingerprint(model.variables) };
   await using writer = await createStore(`file:${paths.rows}`, { rows: set.size, width: decoder.width, dtype: 'f32', binding });
-  await precompute(device, set, model.parameters, fgram, writer);
+  await precompute(device, set, model, fgram, writer);
   await writer.publish();
 }

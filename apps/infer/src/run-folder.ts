@@ -196,9 +196,9 @@ type OwnedComputer = Pick<RowComputer, 'compute'> & Disposable;
 /** By the whole model of the run in f32: the f-gram model reads the token table, and rows must be those of the store to the last bit. */
 async function openComputer(device: Device, directory: string, set: FgramSet): Promise<OwnedComputer> {
   const model = await openModel(device, directory);
-  const { config, parameters } = model;
-  if (config.fgram === undefined) throw new Error('unreachable: a run with f-grams has an f-gram model');
-  const computer = new RowComputer(device, set, parameters, config.fgram);
+  const { fgram } = model.config;
+  if (fgram === undefined) throw new Error('unreachable: a run with f-grams has an f-gram model');
+  const computer = new RowComputer(device, set, model, fgram);
   return {
     compute: (ids, into) => computer.compute(ids, into),
     [Symbol.dispose]() {

@@ -79,6 +79,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
   let lastSaved = performance.now();
   const save = async () => {
     await log.sync();
+    await program.flush();
     await saveState(directory, saved, { ...(await watch.state(seconds())), place: placeOf(device) }, { last: training.keep });
     lastSaved = performance.now();
   };
@@ -109,6 +110,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
     let isBest = false;
     if (isLine) {
       watch.startLine();
+      if (isEvaluated) await program.flush();
       const heldoutLoss = isEvaluated ? await options.evaluate?.() : undefined;
       isBest = heldoutLoss !== undefined && watch.isBest(heldoutLoss);
       const line = {
@@ -122,9 +124,13 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
     }
     onProgress?.({ ...shown, ...metrics, share: Math.min(1, at / limits.total) });
     if (isBest || performance.now() - lastSaved > checkpointSeconds * 1000) await save();
-    if (options.sample !== undefined && isDue(step, training.sampleEvery, false)) await options.sample(step);
+    if (options.sample !== undefined && isDue(step, training.sampleEvery, false)) {
+      await program.flush();
+      await options.sample(step);
+    }
   }
   if ((await listCheckpoints(directory)).at(-1) !== watch.step) await save();
+  await program.flush();
   return { metrics: log.entries, nodes: watch.nodes };
 }
 

@@ -1,7 +1,6 @@
 /** A hash of every parameter's name and f32 bits: what a store of rows is bound to, in whatever form the weights are kept. */
 import { sha256 } from '@sconelm/artifact';
-import type { Variable } from '@sconelm/tensor-webgpu';
-import type { ParameterSink } from './weights.js';
+import type { ParameterSink, ParameterSource } from './weights.js';
 
 export class Fingerprint {
   readonly #hashes: string[] = [];
@@ -27,8 +26,8 @@ export class Fingerprint {
   }
 }
 
-/** Of variables on a device. */
-export async function fingerprint(variables: Iterable<Variable>): Promise<string> {
+/** Of variables on a device, or other sources of values. */
+export async function fingerprint(variables: Iterable<ParameterSource>): Promise<string> {
   const all = new Fingerprint();
   for (const variable of variables) all.add(variable.name, (await variable.read()) as Float32Array<ArrayBuffer>);
   return all.value;

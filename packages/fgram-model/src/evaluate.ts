@@ -5,7 +5,7 @@ import { batchForest } from './forest.js';
 import type { FgramMatcher } from './inference.js';
 import { lookUp, type RowSource } from './look-up.js';
 import { batchInputs, embed, type ForestTensors, fgramRows } from './model.js';
-import type { InferenceModel } from './scone-model.js';
+import { hostRowsOf, type InferenceModel } from './scone-model.js';
 
 /** A piece of text that is fed to the model alone; the losses of its first positions may be left uncounted, because they had little before them. */
 export interface EvaluationWindow {
@@ -174,7 +174,8 @@ function lookUpLosses(device: Device, { config: { decoder }, parameters }: Infer
 }
 
 /** Matched positions are computed by the f-gram model. */
-function jointLosses(device: Device, { config: { decoder, fgram }, parameters }: InferenceModel): Losses {
+function jointLosses(device: Device, { config: { decoder, fgram }, parameters, residual }: InferenceModel): Losses {
+  const table = hostRowsOf({ residual });
   if (fgram === undefined) throw new Error('unreachable: a plain decoder has no f-gram model to evaluate with');
   const T = decoder.contextLength;
   type Inputs = ForestTensors & { baseTokens: Tensor; nodeOf: Tensor; targets: Tensor };
@@ -185,7 +186,7 @@ function jointLosses(device: Device, { config: { decoder, fgram }, parameters }:
     run: ({ tokens, targets, lengths, ids }) =>
       floats(
         program.run({
-          ...batchInputs(batchForest(tokens, lengths, T, fgram.maxLength, { bucket: NODE_BUCKET, ids }), [BATCH, T], fgram),
+          ...batchInputs(batchForest(tokens, lengths, T, fgram.maxLength, { bucket: NODE_BUCKET, ids }), [BATCH, T], fgram, table),
           targets: hostTensor(targets, [BATCH, T]),
         }).losses,
       ),

@@ -63,7 +63,7 @@ describe.each(['a-norm', 'a-unit'])('the model %s', (form) => {
     await precompute(
       device,
       set,
-      p,
+      { parameters: p },
       fgram,
       {
         write: async (ids, rows) =>

@@ -3,6 +3,7 @@ import { type Block, linear, norm, type Parameters, transformerBlock } from '@sc
 import { ancestorAttention, type HostTensor, hostTensor, sigmoid, type Tensor } from '@sconelm/tensor-webgpu';
 import { type FgramModelConfig, RESIDUAL } from './config.js';
 import type { BatchForest, Forest } from './forest.js';
+import type { HostTable } from './host-table.js';
 
 export type ForestTensors = {
   readonly nodeTokens: Tensor;
@@ -11,14 +12,20 @@ export type ForestTensors = {
   readonly depths: Tensor;
   readonly ancestors: Tensor;
   readonly ends: Tensor;
+  /** [N, d] the node's residual row itself, where these are in host memory. */
+  readonly hostRows?: Tensor;
 };
 
-/** A forest as inputs of a program. */
+type ForestInputs = { readonly [K in keyof ForestTensors]: HostTensor };
+
+/** A forest as inputs of a program. @param table the residual rows, where they are in host memory */
 export function forestInputs(
   { tokens, ids, depths, ancestors, ends }: Forest,
   { residualRows = 0 }: FgramModelConfig,
-): { readonly [K in keyof ForestTensors]: HostTensor } {
+  table?: HostTable,
+): ForestInputs {
   return {
+    ...(table === undefined ? {} : { hostRows: hostTensor(table.gather(ids), [ids.length, table.shape[1]]) }),
     nodeTokens: hostTensor(tokens),
     nodeIds: hostTensor(ids.map((id) => (id < residualRows ? id : -1))),
     depths: hostTensor(depths),
@@ -32,12 +39,18 @@ export function batchInputs(
   forest: BatchForest,
   shape: readonly [B: number, T: number],
   config: FgramModelConfig,
-): ReturnType<typeof forestInputs> & { readonly baseTokens: HostTensor; readonly nodeOf: HostTensor } {
-  return { ...forestInputs(forest, config), baseTokens: hostTensor(forest.baseTokens, shape), nodeOf: hostTensor(forest.nodeOf, shape) };
+  table?: HostTable,
+): ForestInputs & { readonly baseTokens: HostTensor; readonly nodeOf: HostTensor } {
+  return {
+    ...forestInputs(forest, config, table),
+    baseTokens: hostTensor(forest.baseTokens, shape),
+    nodeOf: hostTensor(forest.nodeOf, shape),
+  };
 }
 
 /** The residual row per node, zero where it has none; undefined in a model without. @returns [N, d] */
-export function residualOf({ nodeIds }: ForestTensors, p: Parameters, { residualRows }: FgramModelConfig): Tensor | undefined {
+export function residualOf({ nodeIds, hostRows }: ForestTensors, p: Parameters, { residualRows }: FgramModelConfig): Tensor | undefined {
+  if (hostRows !== undefined) return hostRows;
   return residualRows === undefined ? undefined : p(RESIDUAL).gatherRows(nodeIds);
 }
 

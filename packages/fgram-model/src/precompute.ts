@@ -1,9 +1,10 @@
 /** Every row of the f-gram set, residual rows added, computed once: f-grams in lexicographic order share prefixes, so each costs about one node. */
-import type { Parameters } from '@sconelm/decoder';
 import type { Device, Program, Tensor } from '@sconelm/tensor-webgpu';
 import type { FgramModelConfig } from './config.js';
 import { buildForest } from './forest.js';
+import type { HostTable } from './host-table.js';
 import { type ForestTensors, fgramRows, forestInputs } from './model.js';
+import { hostRowsOf, type InferenceModel } from './scone-model.js';
 
 /** What is needed of an f-gram set. */
 export interface FgramSource {
@@ -11,6 +12,9 @@ export interface FgramSource {
   /** The tokens of f-gram `id`. */
   tokensOf(id: number): Uint32Array;
 }
+
+/** What rows are computed by. */
+type RowModel = Pick<InferenceModel, 'parameters' | 'residual'>;
 
 /** Where rows go. */
 export interface RowSink {
@@ -39,13 +43,15 @@ const CHUNK = 4 * NODE_BUCKET - 8;
 export class RowComputer implements Disposable {
   readonly #set: FgramSource;
   readonly #config: FgramModelConfig;
+  readonly #table: HostTable | undefined;
   readonly #program: Program<{ [K in keyof ForestTensors]: Tensor }, { rows: Tensor }>;
 
-  constructor(device: Device, set: FgramSource, parameters: Parameters, config: FgramModelConfig) {
+  constructor(device: Device, set: FgramSource, model: RowModel, config: FgramModelConfig) {
     this.#set = set;
+    this.#table = hostRowsOf(model);
     this.#config = config;
     this.#program = device.compile(
-      (inputs: { [K in keyof ForestTensors]: Tensor }) => ({ outputs: { rows: fgramRows(inputs, parameters, config) } }),
+      (inputs: { [K in keyof ForestTensors]: Tensor }) => ({ outputs: { rows: fgramRows(inputs, model.parameters, config) } }),
       { batchInvariant: true },
     );
   }
@@ -69,7 +75,7 @@ export class RowComputer implements Disposable {
     const bucket = Math.min(NODE_BUCKET, Math.max(FEW_NODES, 2 ** Math.ceil(Math.log2(nodes))));
     const forest = buildForest({ tokens, starts, lengths, ids }, maxLength, bucket);
     // A result is copied as it is when it is asked for, and nothing comes between the two.
-    const rows = (await this.#program.run(forestInputs(forest, this.#config)).rows.data()) as Float32Array;
+    const rows = (await this.#program.run(forestInputs(forest, this.#config, this.#table)).rows.data()) as Float32Array;
     for (let i = 0; i < ids.length; i++) into.set(rows.subarray(forest.last[i] * width, (forest.last[i] + 1) * width), i * width);
   }
 
@@ -82,7 +88,7 @@ export class RowComputer implements Disposable {
 export async function precompute(
   device: Device,
   set: FgramSource,
-  parameters: Parameters,
+  model: RowModel,
   config: FgramModelConfig,
   sink: RowSink,
   { chunk = CHUNK, range = { from: 0, to: set.size }, signal, onProgress }: PrecomputeOptions = {},
@@ -90,7 +96,7 @@ export async function precompute(
   const missing = lexicographic(set, config.maxLength, range, sink);
   const total = range.to - range.from;
   let done = total - missing.length;
-  using computer = new RowComputer(device, set, parameters, config);
+  using computer = new RowComputer(device, set, model, config);
   const compute = async (ids: Uint32Array) => {
     const rows = new Float32Array(ids.length * config.width);
     await computer.compute(ids, rows);

@@ -105,9 +105,10 @@ async function newestParameters(directory: string): Promise<string> {
 
 /** The model of a run with the parameters of its newest checkpoint. @throws {ArtifactError | DecoderError} missing, corrupt, or of another model */
 export async function openModel(device: Device, directory: string): Promise<Model> {
-  const { model: config } = await readRunManifest(directory);
+  const { model: config, training } = await readRunManifest(directory);
   const file = await newestParameters(directory);
-  const model = allocateModel(device, config);
+  // Residual rows that were too many for the device in training are so afterwards.
+  const model = allocateModel(device, config, { rows: training.residualRows === 'host' ? 'host' : 'device' });
   try {
     await loadCheckpoint(file, model.variables);
   } catch (error) {

@@ -80,7 +80,7 @@ function batch(config: FgramModelConfig) {
     targets: hostTensor(tokens.slice(1), [B, T]),
   };
 }
-type Inputs = Record<keyof ReturnType<typeof batch>, Tensor>;
+type Inputs = { [K in keyof ReturnType<typeof batch>]: Tensor };
 
 const lossOf = (x: Inputs, p: (name: string) => Tensor, config: FgramModelConfig, residual?: Tensor) =>
   decoderLosses(embed(fgramRows(x, p, config, residual), x, p), x.targets, p, decoder).mean();
@@ -157,7 +157,7 @@ describe.each(variants)('rows by %s', (_, config) => {
     for (const variable of model.variables) variable.write(values.get(variable.name)!);
     const table = new Float32Array(S * D);
     const set = { size: S, tokensOf: (id: number) => Uint32Array.from(fgrams[id]) };
-    await precompute(device, set, model.parameters, config, {
+    await precompute(device, set, model, config, {
       write: async (ids, rows) => {
         for (const [i, id] of ids.entries()) table.set(rows.subarray(i * D, (i + 1) * D), id * D);
       },
@@ -180,7 +180,7 @@ describe.each(variants)('rows by %s', (_, config) => {
       { from: 0, to: 40 },
       { from: 40, to: S },
     ])
-      await precompute(device, set, model.parameters, config, sink, { range, chunk: 7 });
+      await precompute(device, set, model, config, sink, { range, chunk: 7 });
     expect(parts).toEqual(table);
     const store = {
       read: (ids: Uint32Array, into: Float32Array) => {

@@ -74,13 +74,12 @@ export class AlwaysCheckedRows implements RowSource {
     const missing: number[] = [];
     for (let at = 0; at < ids.length; ) {
       const block = Math.floor(ids[at]! / blockRows);
+      const end = placeOf(ids, at, (block + 1) * blockRows);
       const bytes = this.#kept.get(block);
-      let end = at + 1;
-      while (end < ids.length && Math.floor(ids[end]! / blockRows) === block) end += 1;
       if (bytes === undefined) missing.push(block);
       else {
         this.#keep(block, bytes);
-        this.#copy(block, bytes, ids, at, into);
+        this.#copy(block, bytes, ids, at, end, into);
       }
       at = end;
     }
@@ -91,19 +90,19 @@ export class AlwaysCheckedRows implements RowSource {
     const { blockRows } = this.#reader.manifest;
     let at = 0;
     const damaged = await this.#blocks.each(blocks, signal, (block, bytes) => {
-      while (ids[at]! < block * blockRows) at += 1;
-      this.#copy(block, bytes, ids, at, into);
+      const start = placeOf(ids, at, block * blockRows);
+      at = placeOf(ids, start, (block + 1) * blockRows);
+      this.#copy(block, bytes, ids, start, at, into);
       if (this.#capacity > 0) this.#keep(block, bytes.slice());
     });
     if (damaged.length > 0) throw damagedBlocks(this.#url, this.#reader.manifest, damaged);
   }
 
-  /** Copies the rows of a block, the first of which is `ids[at]`. */
-  #copy(block: number, bytes: Uint8Array, ids: Uint32Array, at: number, into: Uint8Array): void {
+  /** Copies the rows `ids[start]` to `ids[end - 1]` of a block. */
+  #copy(block: number, bytes: Uint8Array, ids: Uint32Array, start: number, end: number, into: Uint8Array): void {
     const { blockRows, rowBytes } = this.#reader.manifest;
-    const first = block * blockRows;
-    for (let i = at; i < ids.length && ids[i]! < first + blockRows; i += 1) {
-      const from = (ids[i]! - first) * rowBytes;
+    for (let i = start; i < end; i += 1) {
+      const from = (ids[i]! - block * blockRows) * rowBytes;
       into.set(bytes.subarray(from, from + rowBytes), i * rowBytes);
     }
   }
@@ -116,6 +115,13 @@ export class AlwaysCheckedRows implements RowSource {
       this.#kept.delete(oldest);
     }
   }
+}
+
+/** The index from `at` on of the first id that is not below `row`. */
+function placeOf(ids: Uint32Array, at: number, row: number): number {
+  let end = at;
+  while (end < ids.length && ids[end]! < row) end += 1;
+  return end;
 }
 
 class CheckedBlocks {

@@ -102,7 +102,7 @@ export async function createRun(device, directory) {
   await publishCheckpoint(directory, 1, (aside) => saveCheckpoint(path.join(aside, 'model.safetensors'), model.variables), { last: 1 });
   const binding = { fgrams: set.hash, model: await fingerprint(model.variables) };
   const writer = await createStore(`file:${paths.rows}`, { rows: size, width: 64, dtype: 'f32', binding });
-  await precompute(device, set, model.parameters, fgram, writer);
+  await precompute(device, set, model, fgram, writer);
   await writer.publish();
   await writer[Symbol.asyncDispose]();
   model[Symbol.dispose]();

@@ -3,7 +3,6 @@ import { batchForest, createModel, fgramRows, forestInputs, precompute } from '@
 import { median } from './steps.mjs';
 
 /** @typedef {import('@sconelm/tensor-webgpu').Device} Device */
-/** @typedef {import('@sconelm/tensor-webgpu').Tensor} Tensor */
 /** @typedef {Awaited<ReturnType<typeof import('./inputs.mjs').inputsOf>>} Inputs */
 
 /** Training batches of a round. */
@@ -23,7 +22,7 @@ export async function measurePrecompute(device, { decoder, fgram, training, set,
   const calls = forests.map((forest) => forestInputs(forest, fgram));
   const nodes = forests.reduce((sum, forest) => sum + forest.nodes, 0);
   // One value is read: reading all rows is no part of a training step.
-  const program = device.compile((/** @type {Record<keyof typeof calls[number], Tensor>} */ x) => ({
+  const program = device.compile((/** @type {import('@sconelm/fgram-model').ForestTensors} */ x) => ({
     outputs: { one: fgramRows(x, model.parameters, fgram).sum() },
   }));
   /** @type {number[]} */
@@ -39,7 +38,7 @@ export async function measurePrecompute(device, { decoder, fgram, training, set,
     /** @type {{ done: number, at: number }[]} */
     const seen = [];
     const onProgress = (/** @type {number} */ done) => void seen.push({ done, at: performance.now() });
-    await precompute(device, source, model.parameters, fgram, { write: async () => {} }, { onProgress });
+    await precompute(device, source, model, fgram, { write: async () => {} }, { onProgress });
     const [first, last] = [seen[0], seen[seen.length - 1]];
     const perRow = (last.at - first.at) / (last.done - first.done);
     if (round === 0) continue; // compiles

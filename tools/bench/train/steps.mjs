@@ -32,10 +32,16 @@ async function timeSteps(steps, step, batchOf) {
  */
 export async function measureSteps(device, inputs, rounds) {
   const { decoder, fgram, training, set, steps } = inputs;
-  const configs = { baseline: { decoder }, scone: { decoder, fgram }, residual: { decoder, fgram: { ...fgram, residualRows: set.size } } };
+  const residual = { decoder, fgram: { ...fgram, residualRows: set.size } };
+  const variants = /** @type {const} */ ([
+    ['baseline', { decoder }, 'device'],
+    ['scone', { decoder, fgram }, 'device'],
+    ['residual', residual, 'device'],
+    ['residual-host', residual, 'host'],
+  ]);
   const positions = training.batch * decoder.contextLength;
-  const forms = Object.entries(configs).map(([name, config]) => {
-    const model = createModel(device, config, { seed: 1 });
+  const forms = variants.map(([name, config, rows]) => {
+    const model = createModel(device, config, { seed: 1, rows });
     const windows = inputs.windows();
     const batches = Array.from({ length: steps }, (_, i) => windows.batch(i, training.batch));
     /** Of the batches that are there. */

@@ -130,7 +130,7 @@ const length: Experiment = {
     const byLength = found(LENGTHS, (K) => half(K, 100_000, 2).id, result);
     return {
       table: [
-        ['K', 'f-grams', 'perplexity', 'mean match length', 'forest nodes per token', 'tokens per token with the paper’s padding'],
+        ['K', 'f-grams', 'perplexity', 'mean match length', 'forest nodes per token', 'tokens per token, every f-gram alone'],
         ...byLength.map(([K, value]) => [
           String(K),
           number(value.fgrams, 0),

@@ -40,7 +40,7 @@ export const runResultSchema = z.strictObject({
   decoderParameters: z.int(),
   /** Trained in all: decoder, f-gram model, residual rows. */
   trainedParameters: z.int(),
-  /** Forest nodes per training token, and tokens that the paper's padding would have computed for one. */
+  /** Forest nodes per training token, and tokens that would have been computed for one with every f-gram alone. */
   nodesPerToken: z.number(),
   paddedPerToken: z.number(),
   fgrams: z.int(),

@@ -124,7 +124,7 @@ async function evaluateGridRun(device: Device, { run, model, inputs }: TrainedRu
     trainingFlops: trainingFlops(model.config, last),
     inferenceFlops: inferenceFlopsPerToken(decoder),
     decoderParameters: countParameters(decoderShapes(decoder)),
-    trainedParameters: model.variables.reduce((sum, { tensor }) => sum + tensor.size, 0),
+    trainedParameters: model.variables.reduce((sum, { shape }) => sum + shape.reduce((size, extent) => size * extent, 1), 0),
     nodesPerToken: last.nodes / last.tokens,
     paddedPerToken: matched.reduce((sum, [length, { count }]) => sum + Number(length) * count, 0) / measured.group.count,
     fgrams: set.size,

@@ -97,7 +97,7 @@ function computeMissing(
   range: { readonly from: number; readonly to: number },
 ): Promise<void> {
   const { model, set, progress, signal } = options;
-  return precompute(device, set, model.parameters, expectFits(options), writer, {
+  return precompute(device, set, model, expectFits(options), writer, {
     range,
     ...(signal === undefined ? {} : { signal }),
     onProgress: (done, total) => progress.update('precomputing rows', { done, total, unit: 'rows' }),

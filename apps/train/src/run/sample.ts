@@ -30,7 +30,7 @@ export async function writeSample(device: Device, options: SampleOptions): Promi
   // Without a store the f-gram model computes the row that is asked for.
   using computer =
     fgrams !== undefined && fgrams.rows === undefined && fgram !== undefined
-      ? new RowComputer(device, fgrams.set, model.parameters, fgram)
+      ? new RowComputer(device, fgrams.set, model, fgram)
       : undefined;
   const rows = fgrams?.rows ?? (computer === undefined ? undefined : { read: computer.compute.bind(computer) });
   const found = fgrams === undefined || rows === undefined ? undefined : { matcher: fgrams.set.matcher(tokenizer.endOfText), rows };

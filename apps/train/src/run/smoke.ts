@@ -28,7 +28,7 @@ export async function smoke(device: Device, options: TrainRunOptions): Promise<S
   try {
     const rows = inputs.fgrams === undefined || config.fgram === undefined ? 0 : Math.min(ROWS, inputs.fgrams.set.size);
     if (inputs.fgrams !== undefined && config.fgram !== undefined) {
-      using computer = new RowComputer(device, inputs.fgrams.set, model.parameters, config.fgram);
+      using computer = new RowComputer(device, inputs.fgrams.set, model, config.fgram);
       const values = new Float32Array(rows * config.fgram.width);
       await computer.compute(
         Uint32Array.from({ length: rows }, (_unused, id) => id),

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Progress } from '@sconelm/cli-kit';
 import { exportModelFolder } from '@sconelm/decoder';
-import { createModel, evaluate, listCheckpoints, runPaths } from '@sconelm/fgram-model';
+import { createModel, evaluate, HostTable, listCheckpoints, openModel, RowComputer, runPaths } from '@sconelm/fgram-model';
 import { type Dataset, type FgramSet, mine, openDataset, prepareDataset } from '@sconelm/ngram-miner';
 import { type Device, openDevice } from '@sconelm/tensor-webgpu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -82,6 +82,26 @@ describe('a run', () => {
     expect(session.commit).toMatch(/^[0-9a-f]{40}(-dirty)?$/);
     expect(existsSync(paths.events)).toBe(true);
     expect(existsSync(path.join(options.directory, 'preflight'))).toBe(false);
+  });
+
+  it('is evaluated, writes and has rows computed with residual rows in host memory as with rows on the device', async () => {
+    const model = modelOf({ ...defaults, width: 16, contextLength: 32, layers: 1, fgramLayers: 1, rows: 'residual' }, 300, set);
+    const found = [];
+    for (const residualRows of ['device', 'host'] as const) {
+      const options = optionsOf(`rows on the ${residualRows}`, { evaluateEvery: 5, sampleEvery: 5, residualRows });
+      const { metrics } = await train({ ...options, model });
+      const { samples } = runPaths(options.directory);
+      using trained = await openModel(device, options.directory);
+      expect(trained.residual instanceof HostTable).toBe(residualRows === 'host');
+      using computer = new RowComputer(device, set, trained, trained.config.fgram!);
+      const rows = new Float32Array(set.size * 16);
+      await computer.compute(
+        Uint32Array.from({ length: set.size }, (_, id) => id),
+        rows,
+      );
+      found.push([metrics.map(({ loss, heldoutLoss }) => [loss, heldoutLoss]), await readFile(samples, 'utf8'), [...rows]]);
+    }
+    expect(found[1]).toEqual(found[0]);
   });
 
   it('is tried again where trying was cut off, and then leaves nothing of it', async () => {

@@ -55,7 +55,7 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
     ...(await commitHere()),
     ...{ node: process.version, cpu: os.cpus()[0]?.model, cores: os.cpus().length, changes },
   });
-  const model = createModel(device, config, { seed: training.seed, scale: training.initScale });
+  const model = createModel(device, config, { seed: training.seed, scale: training.initScale, rows: training.residualRows });
   try {
     if (options.pretrained !== undefined) await loadPretrained(device, options.pretrained, model);
     const evaluating = await heldoutLoss(device, model, options);

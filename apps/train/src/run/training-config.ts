@@ -48,6 +48,10 @@ export const trainingSchema = z.strictObject({
   decay: z.number().min(0).max(1).default(0.2).describe('of wsd: share of the run in which it falls'),
   fgramRate: z.number().positive().default(0.5).describe('the f-gram model’s learning rate as a share of it'),
   tableRate: z.number().positive().default(3).describe('the table of rows’ learning rate as a share of it'),
+  residualRows: z
+    .enum(['device', 'host'])
+    .default('device')
+    .describe('where the table of rows and its optimiser’s state are; host: only rows that are touched travel, for sets of millions'),
   fgramDropout: z.number().min(0).lt(1).default(0).describe('probability that a position’s f-gram is left out'),
   weightDecay: z.number().nonnegative().default(0.1).describe('on matrices'),
   initScale: z.number().positive().default(0.1).describe('deviation of initial weights, about 1/√width'),

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { readManifest, writeManifest } from '@sconelm/artifact';
 import { loadCheckpoint, saveCheckpoint } from '@sconelm/decoder';
-import { checkpointFolder, listCheckpoints, publishCheckpoint } from '@sconelm/fgram-model';
+import { checkpointFolder, type HostTable, listCheckpoints, publishCheckpoint } from '@sconelm/fgram-model';
 import type { Variable } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
 import { placeSchema } from './place.js';
@@ -40,8 +40,8 @@ const form = {
 export type TrainingState = z.output<typeof form.schema>;
 
 export interface Saved {
-  readonly variables: readonly Variable[];
-  readonly moments: readonly Variable[];
+  readonly variables: readonly (Variable | HostTable)[];
+  readonly moments: readonly (Variable | HostTable)[];
 }
 
 export async function saveState(

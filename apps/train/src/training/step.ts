@@ -3,7 +3,18 @@
  * whose gradients are summed first: what exchanges gradients between devices would stand between the two programs.
  */
 import { decoderLosses, recomputedBlock, transformerBlock } from '@sconelm/decoder';
-import { batchForest, batchInputs, embed, type ForestTensors, fgramRows, type Model, RowAdam, residualOf } from '@sconelm/fgram-model';
+import {
+  batchForest,
+  batchInputs,
+  embed,
+  type ForestTensors,
+  fgramRows,
+  HostTable,
+  type Model,
+  RESIDUAL,
+  RowAdam,
+  residualOf,
+} from '@sconelm/fgram-model';
 import {
   AdamW,
   type Device,
@@ -23,6 +34,7 @@ import {
 import { TrainError } from '../errors.js';
 import type { TrainingConfig } from '../run/training-config.js';
 import type { WindowBatch } from '../windows.js';
+import { HostRows } from './host-rows.js';
 
 /** What a step reports: its loss in nats per token, and the norm of its gradients before clipping; no finite number where it was left out. */
 export interface StepReport {
@@ -72,10 +84,12 @@ export interface StepOptions {
 
 export class TrainingStep implements Disposable {
   /** Of both optimisers, for checkpoints. */
-  readonly moments: readonly Variable[];
+  readonly moments: readonly (Variable | HostTable)[];
   readonly #model: Model;
   readonly #optimizer: AdamW;
   readonly #rowOptimizer: RowAdam | undefined;
+  /** Where residual rows are in host memory. */
+  readonly #host: HostRows | undefined;
   readonly #sums: GradientAccumulator | undefined;
   readonly #microBatches: number;
   readonly #batch: number;
@@ -114,34 +128,41 @@ export class TrainingStep implements Disposable {
         rateFactor: name.startsWith('fgram.') ? training.fgramRate : training.freezeMain ? 0 : 1,
       }),
     });
-    this.#rowOptimizer = residual === undefined ? undefined : new RowAdam(device, residual, { rateFactor: training.tableRate });
-    this.moments = [...this.#optimizer.moments, ...(this.#rowOptimizer?.moments ?? [])];
-    for (const moment of this.moments) moment.write(new Float32Array(moment.tensor.size));
+    const touchedRows = batch * model.config.decoder.contextLength;
+    const rateFactor = training.tableRate;
+    this.#host = residual instanceof HostTable ? new HostRows(device, residual, { positions: touchedRows, rateFactor }) : undefined;
+    this.#rowOptimizer =
+      residual === undefined || residual instanceof HostTable ? undefined : new RowAdam(device, residual, { rateFactor });
+    const table = residual instanceof HostTable ? this.#host?.resident : residual;
+    const rowOptimizer = this.#host?.optimizer ?? this.#rowOptimizer;
+    const onDevice = [...this.#optimizer.moments, ...(this.#rowOptimizer?.moments ?? [])];
+    for (const moment of onDevice) moment.write(new Float32Array(moment.tensor.size));
+    this.moments = [...onDevice, ...(this.#host?.moments ?? [])];
+    const trained = { ...model, parameters: (name: string) => (name === RESIDUAL && table ? table.tensor : model.parameters(name)) };
     const dtype = training.precision === 'mixed' ? device.floatType('f16') : 'f32';
     if (this.#microBatches === 1) {
       this.#pass = device.compile((x: BatchTensors & Settings) => {
-        const { loss, gradients, touched } = lossAndGradients(x, model, training, dtype);
+        const { loss, gradients, touched } = lossAndGradients(x, trained, training, dtype);
         const { updates, norm } = this.#optimizer.step(gradients, x.rates);
-        const rows = touched === undefined ? [] : (this.#rowOptimizer?.step(touched, x.nodeIds, x.rates, norm) ?? []);
+        const rows = touched === undefined ? [] : (rowOptimizer?.step(touched, x.nodeIds, x.rates, norm) ?? []);
         return { outputs: { report: stack([loss, norm]) }, updates: [...updates, ...rows] };
       });
       return;
     }
     const sums = new GradientAccumulator(device, dense);
     this.#sums = sums;
-    const touchedRows = batch * model.config.decoder.contextLength;
-    this.#rowSums = residual && device.variables({ 'row.sums': { shape: [touchedRows, residual.shape[1]] } }, 'sums of row gradients');
+    this.#rowSums = table && device.variables({ 'row.sums': { shape: [touchedRows, table.shape[1]] } }, 'sums of row gradients');
     const rowSums = this.#rowSums?.get('row.sums');
     rowSums?.write(new Float32Array(rowSums.tensor.size));
     this.#pass = device.compile((x: BatchTensors & Settings) => {
-      const { loss, gradients, touched } = lossAndGradients(x, model, training, dtype);
+      const { loss, gradients, touched } = lossAndGradients(x, trained, training, dtype);
       const rows = touched && rowSums && [update(rowSums, rowSums.tensor.add(touched.scatterRows(x.places, touchedRows)))];
       return { outputs: { report: stack([loss]) }, updates: [...sums.add(gradients), ...(rows ?? [])] };
     });
     this.#apply = device.compile(({ rates, rowIds }: Settings & Touched) => {
       const { updates, norm } = this.#optimizer.step(sums.mean(this.#microBatches), rates);
       const rows = rowSums && [
-        ...(this.#rowOptimizer?.step(rowSums.tensor.mul(1 / this.#microBatches), rowIds, rates, norm) ?? []),
+        ...(rowOptimizer?.step(rowSums.tensor.mul(1 / this.#microBatches), rowIds, rates, norm) ?? []),
         update(rowSums, zeros(rowSums.shape)),
       ];
       return { outputs: { report: stack([norm]) }, updates: [...updates, ...sums.clear(), ...(rows ?? [])] };
@@ -153,7 +174,7 @@ export class TrainingStep implements Disposable {
     const T = this.#model.config.decoder.contextLength;
     const input = this.#settings(settings);
     const size = this.#batch * T;
-    const touched = this.#touched(windows);
+    const touched = await this.#stage(windows);
     let nodes = 0;
     const reports: Promise<ArrayLike<number>>[] = [];
     for (let i = 0; i < this.#microBatches; i++) {
@@ -187,9 +208,21 @@ export class TrainingStep implements Disposable {
     return { ...inputs, ...this.#settings({ step: 1, rate: 0, lossScale: 1, lossLimit: Infinity }) };
   }
 
-  /** The residual rows that a whole batch touches, where micro-batches have to add theirs up. */
+  /** Brings the residual rows of a batch to the device, where they are in host memory. */
+  async #stage(windows: WindowBatch): Promise<TouchedRows> {
+    await this.#host?.rows.stage(this.#touched(windows).places.keys());
+    return this.#touched(windows);
+  }
+
+  /** Makes tables in host memory hold what the device does. */
+  async flush(): Promise<void> {
+    await this.#host?.rows.flush();
+  }
+
+  /** The residual rows that a whole batch touches, where they have to be brought, or micro-batches have to add theirs up. */
   #touched({ tokens, lengths, ids }: WindowBatch): TouchedRows {
-    const rows = this.#rowSums === undefined ? 0 : (this.#model.residual?.shape[0] ?? 0);
+    const isNeeded = this.#rowSums !== undefined || this.#host !== undefined;
+    const rows = isNeeded ? (this.#model.residual?.shape[0] ?? 0) : 0;
     const places = new Map<number, number>();
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i];
@@ -197,8 +230,13 @@ export class TrainingStep implements Disposable {
       if (lengths[i] > 1 && id >= 0 && id < rows && !places.has(id)) places.set(id, places.size);
     }
     const all = new Int32Array(rows === 0 ? 1 : tokens.length).fill(-1);
-    for (const [id, place] of places) all[place] = id;
+    for (const [id, place] of places) all[place] = this.#rowOf(id);
     return { places, ids: all };
+  }
+
+  /** Where residual row `id` is in the table that programs read. */
+  #rowOf(id: number): number {
+    return this.#host === undefined ? id : this.#host.rows.slotOf(id);
   }
 
   #settings({ step, rate, lossScale, lossLimit }: StepSettings) {
@@ -213,7 +251,7 @@ export class TrainingStep implements Disposable {
   #inputs(
     { tokens, targets, lengths, ids }: WindowBatch,
     { places }: TouchedRows,
-  ): { inputs: Record<keyof BatchTensors, HostTensor>; count: number } {
+  ): { inputs: { readonly [K in keyof BatchTensors]: HostTensor }; count: number } {
     const { decoder, fgram } = this.#model.config;
     const shape = [this.#batch, decoder.contextLength] as const;
     const common = { targets: hostTensor(targets, shape) };
@@ -221,7 +259,8 @@ export class TrainingStep implements Disposable {
     if (fgram !== undefined) {
       const forest = this.#forest(tokens, lengths, shape[1], fgram.maxLength, { ids });
       const own = this.#rowSums === undefined ? none : hostTensor(forest.ids.map((id) => places.get(id) ?? -1));
-      return { inputs: { ...batchInputs(forest, shape, fgram), ...common, places: own }, count: forest.nodes };
+      const resident = this.#host === undefined ? {} : { nodeIds: hostTensor(forest.ids.map((id) => this.#rowOf(id))) };
+      return { inputs: { ...batchInputs(forest, shape, fgram), ...resident, ...common, places: own }, count: forest.nodes };
     }
     return {
       inputs: {
@@ -234,7 +273,7 @@ export class TrainingStep implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const owned of [this.#pass, this.#apply, this.#sums, this.#rowSums, this.#optimizer, this.#rowOptimizer])
+    for (const owned of [this.#pass, this.#apply, this.#sums, this.#rowSums, this.#optimizer, this.#rowOptimizer, this.#host])
       owned?.[Symbol.dispose]();
   }
 }

@@ -3,7 +3,7 @@ import { isFloat } from '../dtype.js';
 import type { Instruction, StridedOperand } from '../kernels/elementwise.js';
 import type { EpilogueOperand } from '../kernels/epilogue.js';
 import { sizeOf, stridesOf } from '../shape.js';
-import type { Value } from './lower.js';
+import type { Value } from './lowered.js';
 
 /** A chain's code over what it reads; `result` is the number of the instruction that is stored. */
 export interface ChainProgram {

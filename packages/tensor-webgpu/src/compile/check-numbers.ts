@@ -4,7 +4,7 @@ import type { Storage } from '../device/variables.js';
 import { BYTES_PER_ELEMENT, isFloat } from '../dtype.js';
 import { NumberError } from '../errors.js';
 import { defineKernel, spread } from '../kernels/kernel.js';
-import type { Binding, Step, Value } from './lower.js';
+import type { Binding, Step, Value } from './lowered.js';
 
 const LANES = 64;
 const NONE = 0xffffffff;

@@ -1,85 +1,26 @@
-/**
- * From a simplified graph to a list of kernel calls over abstract values: chains become generated kernels, views become strides, every other
- * op lowers itself. Nothing here knows buffers.
- */
-import { BYTES_PER_ELEMENT, type DType } from '../dtype.js';
 import { inOrderOfCreation } from '../graph/gradient.js';
-import type { Attributes, Node, Op, TensorType } from '../graph/op.js';
+import type { Node, TensorType } from '../graph/op.js';
 import { viewOf } from '../graph/primitives/view.js';
 import { type ElementwiseProgram, elementwiseCall, type Instruction, type StridedOperand } from '../kernels/elementwise.js';
 import type { Epilogue } from '../kernels/epilogue.js';
-import type { AdapterTraits, Kernel, LoweringContext, Range, ValueRef } from '../kernels/kernel.js';
+import type { Kernel, LoweringContext, ValueRef } from '../kernels/kernel.js';
 import { partsOfElementwise } from '../kernels/split-elementwise.js';
 import { BLOCK } from '../ops/update.js';
 import { sizeOf, stridesOf } from '../shape.js';
 import { Tensor } from '../tensor.js';
 import { type ChainProgram, copyProgram, epilogueOperands } from './chain.js';
 import { type Chain, type Fusion, fuse, throughViews, unfused } from './fuse.js';
+import {
+  type Binding,
+  byteLength,
+  type Choice,
+  type Lowered,
+  type LoweringOptions,
+  type Step,
+  type UpdateTarget,
+  type Value,
+} from './lowered.js';
 import { mergeWrites } from './merge-writes.js';
-
-/** Memory that a program reads or writes: planned (arena), or owned by somebody else (a leaf's). */
-export interface Value {
-  readonly id: number;
-  readonly elements: number;
-  readonly dtype: DType;
-  readonly label: string;
-  /** The leaf that owns it. */
-  readonly leaf?: Node;
-  /** A value of which this is the part at `offset` elements. */
-  parent?: { readonly value: Value; readonly offset: number };
-}
-
-/** Bytes of a value. */
-export function byteLength({ elements, dtype }: Value): number {
-  return elements * BYTES_PER_ELEMENT[dtype];
-}
-
-export interface Binding {
-  readonly name: string;
-  readonly value: Value;
-  readonly writes: boolean;
-  /** The part that is bound; the whole value where absent. */
-  readonly range?: Range;
-}
-
-export interface Step {
-  /** The op's name. */
-  readonly label: string;
-  /** Floating-point operations, as far as they are counted; those of an op with several kernels stand at its last. */
-  readonly flops: number;
-  readonly kernel: Kernel<object>;
-  readonly parameters: object;
-  /** In the order of the kernel's bindings. */
-  readonly bindings: readonly Binding[];
-  readonly uniforms: readonly { readonly type: 'u32' | 'i32' | 'f32'; readonly value: number }[];
-  readonly workgroups: readonly [number, number, number];
-}
-
-/** A choice between forms that was made, and the op it was made for: what a tuner needs. */
-export interface Choice {
-  readonly key: string;
-  readonly forms: readonly string[];
-  readonly op: Op;
-  readonly inputs: readonly TensorType[];
-  readonly attributes: Attributes;
-}
-
-export interface LoweringOptions {
-  readonly adapter: AdapterTraits;
-  readonly batchInvariant: boolean;
-  /** Whether elementwise chains, and the products before them, run as one kernel. */
-  readonly fuse: boolean;
-  /** Of the forms of a kernel the one that is used. */
-  choose(key: string, forms: readonly string[]): string;
-}
-
-export interface Lowered {
-  readonly choices: readonly Choice[];
-  readonly steps: readonly Step[];
-  readonly values: readonly Value[];
-  /** Where each requested tensor is, contiguous. */
-  readonly results: readonly Value[];
-}
 
 /** A tensor's place: elements of a value through strides. */
 interface Place {
@@ -319,15 +260,13 @@ class Lowering {
   /** Each input becomes a part of the packed value where it can be produced there; else it is copied. */
   #pack(node: Node, packed: Value): void {
     const offsets = node.attributes.offsets as readonly number[];
-    const placed = new Set<Value>();
-    node.inputs.forEach((input, i) => {
-      const value = this.materialize(input);
-      if (value.leaf === undefined && value.parent === undefined && !placed.has(value) && offsets[i] % BLOCK === 0) {
+    const values = node.inputs.map((input) => this.materialize(input));
+    // What stands in two places can be computed in neither: its copy would read the memory that it writes.
+    const isRepeated = (value: Value) => values.indexOf(value) !== values.lastIndexOf(value);
+    values.forEach((value, i) => {
+      if (value.leaf === undefined && value.parent === undefined && !isRepeated(value) && offsets[i] % BLOCK === 0)
         value.parent = { value: packed, offset: offsets[i] };
-        placed.add(value);
-        return;
-      }
-      this.copy('pack', value, packed, offsets[i]);
+      else this.copy('pack', value, packed, offsets[i]);
     });
   }
 
@@ -418,12 +357,6 @@ class Lowering {
       workgroups,
     });
   }
-}
-
-export interface UpdateTarget {
-  /** The leaf of the variable that is written. */
-  readonly leaf: Tensor;
-  readonly value: Tensor;
 }
 
 /** Lowers `outputs`, then `updates`: these run after every reader of the variables they write. */

@@ -4,7 +4,7 @@ import { variableOp } from '../graph/primitives/leaf.js';
 import { writeRowsOp } from '../ops/update.js';
 import { applyAll, type Tensor } from '../tensor.js';
 import { throughViews } from './fuse.js';
-import type { UpdateTarget } from './lower.js';
+import type { UpdateTarget } from './lowered.js';
 
 /** What must agree for two writes to be one. */
 function keyOf({ inputs, attributes }: Node): string {

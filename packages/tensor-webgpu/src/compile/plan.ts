@@ -2,7 +2,7 @@
  * Memory: every planned value gets an offset in one arena, so that values whose lives overlap never overlap in memory. Values are placed in
  * order of size, largest first, each at the lowest offset that is free during its life.
  */
-import { byteLength, type Step, type Value } from './lower.js';
+import { byteLength, type Step, type Value } from './lowered.js';
 
 export interface Plan {
   readonly arenaBytes: number;

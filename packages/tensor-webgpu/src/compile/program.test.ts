@@ -6,7 +6,8 @@ import type { TypedArray } from '../dtype.js';
 import { grad } from '../graph/gradient.js';
 import { interpret } from '../graph/interpret.js';
 import { gelu } from '../ops/activation.js';
-import { concat, iota, placeholder, type Tensor, tensor } from '../tensor.js';
+import { pack } from '../ops/update.js';
+import { concat, fill, iota, placeholder, type Tensor, tensor } from '../tensor.js';
 import { update } from './compile.js';
 import { hostTensor } from './program.js';
 
@@ -175,4 +176,16 @@ it('a device knows the bytes of its variables and programs, and that they were g
   program[Symbol.dispose]();
   variables[Symbol.dispose]();
   expect(device.bufferBytes).toBe(before);
+});
+
+it('packs a tensor in two places, computed or constant, beside one that is computed in its place', async () => {
+  const x = tensor(random(64, 1));
+  const [twice, once, zero] = [x.mul(2), x.exp(), fill([64], 0)];
+  const places = [twice, zero, once, twice, zero];
+  const packed = pack(
+    places,
+    places.map((_, i) => i * 64),
+    64 * places.length,
+  );
+  await expectLikeInterpreter([packed, twice]);
 });

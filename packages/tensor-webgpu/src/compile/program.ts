@@ -14,7 +14,8 @@ import { formatShape, type Shape, sameShape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { NumberChecks } from './check-numbers.js';
 import type { Dispatch } from './dispatch.js';
-import { byteLength, type Lowered, lower, type Step, type UpdateTarget, type Value } from './lower.js';
+import { lower } from './lower.js';
+import { byteLength, type Lowered, type Step, type UpdateTarget, type Value } from './lowered.js';
 import { planMemory } from './plan.js';
 import { simplify } from './simplify.js';
 

@@ -1,7 +1,7 @@
 /** Measures the forms of kernels on the adapter at hand, one op at a time, and keeps what is the fastest. */
 import type { Device } from '../device/device.js';
 import { applyAll } from '../tensor.js';
-import type { Choice } from './lower.js';
+import type { Choice } from './lowered.js';
 import { Executable, lowerGraph } from './program.js';
 
 /** A form that takes this many times the best one's first run is not run again. */

@@ -55,7 +55,7 @@ async function compareWithModel(store: RowStore, run: string, sample: number): P
   const ids = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * store.rows) / count));
   const [stored, computed] = [new Float32Array(count * store.width), new Float32Array(count * store.width)];
   await store.read(ids, stored);
-  using computer = new RowComputer(device, set, model.parameters, fgram);
+  using computer = new RowComputer(device, set, model, fgram);
   await computer.compute(ids, computed);
   ids.forEach((id, i) => {
     const [row, expected] = [stored, computed].map((rows) => rows.subarray(i * store.width, (i + 1) * store.width));
