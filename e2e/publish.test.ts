@@ -37,6 +37,8 @@ describe('publish', () => {
       expect(statSync(path.join(site, name)).size, name).toBe(bytes);
       expect(await sha256File(path.join(site, name)), name).toBe(sha256);
     }
+    for (const name of ['preact', 'zod', '@huggingface/tokenizers'])
+      expect(readFileSync(path.join(site, 'licenses.md'), 'utf8')).toContain(`## ${name} - `);
     // The rows are those of the run, in blocks that are small enough to be asked for one by one.
     await using rows = await openStore(`file:${site}/rows`);
     await using ofRun = await openStore(`file:${run}/rows`);
