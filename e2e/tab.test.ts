@@ -190,7 +190,7 @@ describe.skipIf(missingBrowser !== undefined)(
       const debug = await page.context().newCDPSession(page);
       await debug.send('Storage.overrideQuotaForOrigin', { origin: server.url, quotaSize: 1000 });
       await load(page);
-      await page.getByText(/^The model is not kept for your next visit: .*quota/i).waitFor();
+      await page.getByText(/The model is not kept for your next visit: .*quota/i).waitFor();
       expect(await write(page, { Prompt: PROMPT, Tokens: '20' })).toEqual(visits[0]);
       expect(trouble).toEqual([]);
       await page.close();

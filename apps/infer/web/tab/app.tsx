@@ -11,7 +11,7 @@ import { type State, useSession } from './session.js';
 
 export function App() {
   const { state, load, generate, stop, unload, reload } = useSession();
-  const { phase, manifest, wanted, loaded, failure, uncached } = state;
+  const { phase, manifest, wanted, loaded, failure, adapter, uncached } = state;
   useEffect(() => {
     if (manifest !== undefined) document.title = manifest.name;
   }, [manifest]);
@@ -60,8 +60,10 @@ export function App() {
             onStop={stop}
             onUnload={unload}
           />
-          {uncached !== undefined && <p class="note">The model is not kept for your next visit: {uncached}.</p>}
           <Counter state={state} />
+          <p class="note">
+            Runs on {adapter}. {uncached !== undefined && `The model is not kept for your next visit: ${uncached}.`}
+          </p>
           <Text state={state} />
         </>
       )}

@@ -3,7 +3,7 @@ import { Figures } from '../components/figures.js';
 import { formatBytes, formatCount, formatMs } from '../components/format.js';
 import type { State } from './session.js';
 
-export function Counter({ state: { manifest, traffic, times, adapter } }: { readonly state: State }) {
+export function Counter({ state: { manifest, traffic, times } }: { readonly state: State }) {
   if (traffic === undefined) return null;
   const { network, cached, rows } = traffic;
   const { fgrams } = manifest ?? {};
@@ -18,7 +18,6 @@ export function Counter({ state: { manifest, traffic, times, adapter } }: { read
         rows && { name: 'requests for rows', value: formatCount(rows.requests) },
         rows && rows.reads > 0 ? { name: 'a look-up', value: formatMs(rows.readMs / rows.reads) } : undefined,
         between.length > 0 ? { name: 'a token', value: formatMs(between[between.length >> 1]) } : undefined,
-        adapter === undefined ? undefined : { name: 'on', value: adapter },
       ]}
     />
   );

@@ -30,7 +30,7 @@ export function PromptForm({ contextLength, busy, onGenerate, onStop, onUnload }
   return (
     <form onSubmit={submit}>
       <label for="prompt">Prompt</label>
-      <textarea ref={first} id="prompt" name="prompt" rows={3} defaultValue="The people of the United States" />
+      <textarea ref={first} id="prompt" name="prompt" rows={2} defaultValue="The people of the United States" />
       <div class="fields">
         <NumberField name="maxTokens" label="Tokens" value={Math.min(60, contextLength - 1)} min={1} max={contextLength - 1} step={1} />
         <NumberField name="temperature" label="Temperature" value={0.8} min={0} max={10} step="any" />
