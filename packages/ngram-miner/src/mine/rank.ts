@@ -1,6 +1,6 @@
 /** From counted n-grams to the set. They come in lexicographic order, so ranking is a stable counting sort by count and length: two passes over the records. */
 import type { RankedFgrams } from '../fgrams/ranked.js';
-import { eachBlock, type RecordFile, type RecordForm } from './records.js';
+import { eachRecord, type RecordFile, type RecordForm } from './records.js';
 
 export interface RankOptions {
   readonly maxLength: number;
@@ -56,8 +56,8 @@ class CellsByCount {
 export async function rankRecords(files: readonly RecordFile[], form: RecordForm, options: RankOptions): Promise<RankedFgrams> {
   const { maxLength, vocabSize, boundary, maxFgrams } = options;
   const cells = new CellsByCount();
-  await eachBlock(files, form, ({ size, lengths, counts }) => {
-    for (let i = 0; i < size; i++) if (lengths[i] > 1) cells.increment(counts[i], lengths[i]);
+  await eachRecord(files, form, (length, _, count) => {
+    if (length > 1) cells.increment(count, length);
   });
   const { total, largest } = cells.accumulate();
   const size = Math.min(total, maxFgrams);
@@ -66,20 +66,17 @@ export async function rankRecords(files: readonly RecordFile[], form: RecordForm
   const tokens = form.tokenBytes === 2 ? new Uint16Array(size) : new Uint32Array(size);
   // Of each length, the node of the n-gram that was met last; what extends it comes right after it. A prefix ranks first, so those within S have theirs.
   const nodes = new Float64Array(maxLength + 1);
-  await eachBlock(files, form, (block) => {
-    for (let i = 0; i < block.size; i++) {
-      const length = block.lengths[i];
-      if (length === 1) {
-        nodes[1] = block.tokens[i];
-        continue;
-      }
-      const rank = cells.increment(block.counts[i], length);
-      if (rank >= size) continue;
-      parents[rank] = nodes[length - 1];
-      tokens[rank] = block.tokens[i];
-      counts[rank] = block.counts[i];
-      nodes[length] = vocabSize + rank;
+  await eachRecord(files, form, (length, token, count) => {
+    if (length === 1) {
+      nodes[1] = token;
+      return;
     }
+    const rank = cells.increment(count, length);
+    if (rank >= size) return;
+    parents[rank] = nodes[length - 1];
+    tokens[rank] = token;
+    counts[rank] = count;
+    nodes[length] = vocabSize + rank;
   });
   return { size, maxLength, vocabSize, boundary, parents, tokens, counts };
 }

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { rankRecords } from './rank.js';
-import { eachBlock, encodeRecord, type RecordFile, type RecordForm } from './records.js';
+import { eachRecord, encodeRecord, type RecordFile, type RecordForm } from './records.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'records-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -21,16 +21,6 @@ function fileOf(records: readonly Counted[], form: RecordForm): RecordFile {
   const bytes = Buffer.concat(records.map((record) => encodeRecord(record, form)));
   writeFileSync(file, bytes);
   return { path: file, bytes: bytes.length, checksum: crc32(bytes) };
-}
-
-async function eachRecord(
-  files: readonly RecordFile[],
-  form: RecordForm,
-  visit: (length: number, token: number, count: number) => void,
-): Promise<void> {
-  await eachBlock(files, form, ({ size, lengths, tokens, counts }) => {
-    for (let i = 0; i < size; i++) visit(lengths[i], tokens[i], counts[i]);
-  });
 }
 
 describe('records', () => {

@@ -24,7 +24,7 @@ export interface RecordFile {
 export const recordTokenBytes = (vocabSize: number): 2 | 4 => (vocabSize <= 65_536 ? 2 : 4);
 
 const LONGEST_RECORD = 16;
-const READ_BYTES = 1 << 16;
+const READ_BYTES = 1 << 18;
 
 export function encodeRecord({ length, token, count }: Heading, { minCount, tokenBytes }: RecordForm): Uint8Array {
   const over = count - minCount;
@@ -38,19 +38,11 @@ export function encodeRecord({ length, token, count }: Heading, { minCount, toke
   return Uint8Array.from(bytes);
 }
 
-/** Records in columns. */
-export interface RecordBlock {
-  size: number;
-  readonly lengths: Uint8Array;
-  readonly tokens: Uint32Array;
-  readonly counts: Float64Array;
-}
+export type RecordVisitor = (length: number, token: number, count: number) => void;
 
-/** Visits the records of files one after the other, some thousands at a time. @throws {MinerError} MINE_PARTIAL where a file is damaged; {ArtifactError} */
-export async function eachBlock(files: readonly RecordFile[], form: RecordForm, visit: (block: RecordBlock) => void): Promise<void> {
+/** Visits the records of files one after the other. @throws {MinerError} MINE_PARTIAL where a file is damaged; {ArtifactError} */
+export async function eachRecord(files: readonly RecordFile[], form: RecordForm, visit: RecordVisitor): Promise<void> {
   const buffer = new Uint8Array(READ_BYTES + LONGEST_RECORD);
-  const most = Math.ceil(buffer.length / (1 + form.tokenBytes));
-  const block = { size: 0, lengths: new Uint8Array(most), tokens: new Uint32Array(most), counts: new Float64Array(most) };
   for (const { path, bytes, checksum } of files) {
     const damaged = (what: string) => new MinerError('MINE_PARTIAL', `${path} ${what}`, `Delete ${path} and its folder, then mine again.`);
     await withArtifactErrors(path, async () => {
@@ -63,8 +55,7 @@ export async function eachBlock(files: readonly RecordFile[], form: RecordForm, 
         sum = crc32(buffer.subarray(kept, kept + bytesRead), sum);
         position += bytesRead;
         const filled = kept + bytesRead;
-        const end = decodeRecords(buffer, position < bytes ? filled - LONGEST_RECORD : filled, form, block);
-        visit(block);
+        const end = decodeRecords(buffer, position < bytes ? filled - LONGEST_RECORD : filled, form, visit);
         buffer.copyWithin(0, end, filled);
         kept = filled - end;
       }
@@ -74,9 +65,7 @@ export async function eachBlock(files: readonly RecordFile[], form: RecordForm, 
 }
 
 /** @param safe records that begin before it are there as a whole @returns where the first that was left begins */
-function decodeRecords(buffer: Uint8Array, safe: number, { minCount, tokenBytes }: RecordForm, block: RecordBlock): number {
-  const { lengths, tokens, counts } = block;
-  let size = 0;
+function decodeRecords(buffer: Uint8Array, safe: number, { minCount, tokenBytes }: RecordForm, visit: RecordVisitor): number {
   let at = 0;
   while (at < safe) {
     const head = buffer[at++];
@@ -93,10 +82,7 @@ function decodeRecords(buffer: Uint8Array, safe: number, { minCount, tokenBytes 
         scale *= 128;
       } while (byte >= 128);
     }
-    lengths[size] = (head >>> 5) + 1;
-    tokens[size] = token;
-    counts[size++] = count;
+    visit((head >>> 5) + 1, token >>> 0, count);
   }
-  block.size = size;
   return at;
 }
