@@ -16,11 +16,15 @@ import { CONTEXT, createRun, createStoreOf, DECODER, fgramSet, SMALL, tokenStrea
 
 const OWN = 'scone';
 const PEER = 'decoder-only';
+/** The peer once more: how far two of the same are apart is what a difference is worth. */
+const CONTROL = 'decoder-only-again';
 const SCRATCH = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'sconelm/bench/infer');
 const PREFILL = 2048;
 /** Tokens of each sequence in one round. */
 const ROUND = 24;
 
+/** The lower quartile: what a step takes while little else runs. */
+const quartile = (/** @type {readonly number[]} */ xs) => [...xs].sort((a, b) => a - b)[xs.length >> 2];
 const median = (/** @type {readonly number[]} */ xs) => [...xs].sort((a, b) => a - b)[xs.length >> 1];
 
 /** A context's blocks for each slot. @param {BatchDecoder} decoder @param {number} slot */
@@ -40,7 +44,7 @@ async function timeSteps(decoder, batch, seed) {
     if (failed !== undefined) throw failed;
   }
   for (let slot = 0; slot < batch; slot++) decoder.begin(slot, []);
-  return median(times);
+  return quartile(times);
 }
 
 /** Milliseconds of a prompt. @param {BatchDecoder} decoder @param {number} seed */
@@ -91,7 +95,7 @@ function forget(directory) {
 /** @type {import('../report.mjs').Area} */
 export const area = {
   engine: OWN,
-  engines: [OWN, PEER],
+  engines: [OWN, PEER, CONTROL],
   cases: [...Object.keys(DECODING), 'first-token'],
   async measure({ engines, cases, rounds, say }) {
     /** @type {Measurement[]} */
@@ -121,12 +125,16 @@ async function measureDecoding(device, cases, engines, rounds, say) {
     const fgramsOf = () => ({ matcher: set.matcher(), rows });
     const all = [
       { engine: OWN, decoder: batchDecoder(device, model, { slots, fgramsOf }), times: /** @type {number[]} */ ([]) },
-      { engine: PEER, decoder: batchDecoder(device, model, { slots }), times: /** @type {number[]} */ ([]) },
+      ...[PEER, CONTROL].map((engine) => ({
+        engine,
+        decoder: batchDecoder(device, model, { slots }),
+        times: /** @type {number[]} */ ([]),
+      })),
     ].filter(({ engine }) => engines.includes(engine));
     for (const { decoder } of all) await time(decoder, 0);
     for (let round = 1; round <= rounds; round++) {
       // Who is first changes every round.
-      for (const one of round % 2 === 0 ? all : [...all].reverse()) {
+      for (const one of [...all.slice(round % all.length), ...all.slice(0, round % all.length)]) {
         if (isCold) forget(directory);
         one.times.push(await time(one.decoder, round));
       }
