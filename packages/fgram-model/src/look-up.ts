@@ -41,7 +41,6 @@ export function rowElements(width: number, packed: PackedRowDtype | undefined): 
 /**
  * Reads the rows of all matched positions at once. A row that is lost leaves its position to the token.
  * @param tokens [n] @param ids [n] of the longest f-gram that ends there, −1 where none
- * @param packed rows are given as the source stores them, for the device to decode: `packedDtypeOf(source, width)`
  */
 export function lookUp(
   source: RowSource | undefined,
@@ -49,6 +48,7 @@ export function lookUp(
   ids: ArrayLike<number>,
   width: number,
 ): Promise<LookedUp<Float32Array<ArrayBuffer>>>;
+/** @param packed rows are given as the source stores them, for the device to decode: `packedDtypeOf(source, width)` */
 export function lookUp(
   source: RowSource | undefined,
   tokens: ArrayLike<number>,

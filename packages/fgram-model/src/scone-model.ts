@@ -82,7 +82,7 @@ export function allocateModel(device: Device, config: ModelConfig, { rows: place
   };
 }
 
-/** A model with its initial values. @param rows where residual rows are @param scale deviation of the initial weights, about 1/√width; 0.02 is right from width 512 on */
+/** A model with its initial values. @param options where residual rows are; the deviation of the initial weights, about 1/√width (0.02 is right from width 512 on) */
 export function createModel(
   device: Device,
   config: ModelConfig,
