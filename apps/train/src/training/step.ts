@@ -61,7 +61,7 @@ type BatchTensors = ForestTensors & {
 };
 /** [B·T] the residual rows that the whole batch touches, each once; −1 beyond them. */
 type Touched = { readonly rowIds: Tensor };
-type Settings = { readonly rates: Tensor; readonly scale: Tensor; readonly limit: Tensor; readonly zero: Tensor };
+type Settings = { readonly rates: Tensor; readonly scale: Tensor; readonly limit: Tensor };
 type Report = { report: Tensor };
 
 interface TouchedRows {
@@ -244,7 +244,6 @@ export class TrainingStep implements Disposable {
       rates: hostTensor(this.#optimizer.rates(step, rate, lossScale)),
       scale: hostTensor(Float32Array.of(lossScale), []),
       limit: hostTensor(Float32Array.of(Math.min(lossLimit, LARGEST)), []),
-      zero: hostTensor(new Float32Array(1), []),
     };
   }
 
@@ -305,8 +304,8 @@ function lossAndGradients(
   const byName = new Map(trained.map((name, i) => [name, found[i]]));
   return {
     loss,
-    // What is frozen takes no part in the norm either. Its zeros are computed: equal constants would be one tensor, which cannot be packed twice.
-    gradients: dense.names.map((name) => byName.get(name) ?? parameters(name).mul(x.zero)),
+    // What is frozen takes no part in the norm either.
+    gradients: dense.names.map((name) => byName.get(name) ?? zeros(parameters(name).shape)),
     touched: found[trained.length] as Tensor | undefined,
   };
 }
