@@ -53,6 +53,26 @@ describe('the engine', () => {
     expect(engine.status.running).toBe(0);
   });
 
+  it('a long prompt that is read in pieces holds nobody up: who generates gets a token at every step', async () => {
+    const engine = new Engine(decoderOf(2), { chunk: 2 });
+    const request = (prompt: number[], maxTokens: number) => ({ prompt, maxTokens, sampling: {}, stopTokens: new Set<number>() });
+    // The first slot becomes free again, so that the long prompt is seated before the one that generates.
+    const [, writer] = [allOf(engine.generate(request([3], 1))), engine.generate(request([1], 40))];
+    await writer.next();
+    const reading = allOf(
+      engine.generate(
+        request(
+          Array.from({ length: 40 }, () => 2),
+          1,
+        ),
+      ),
+    );
+    const { steps } = engine.status;
+    for (let i = 0; i < 15; i++) await writer.next();
+    expect(engine.status.steps - steps).toBeLessThanOrEqual(16);
+    await Promise.all([reading, allOf(writer)]);
+  });
+
   it('a sequence that fails does not take others with it', async () => {
     const engine = new Engine(decoderOf(2, { failAt: (tokens) => tokens[0] === 7 }));
     const request = (first: number) => ({ prompt: [first, 1], maxTokens: 4, sampling: { seed: 1 }, stopTokens: new Set<number>() });

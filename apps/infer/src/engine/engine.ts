@@ -262,7 +262,8 @@ export class Engine {
       if (seat === undefined) return [];
       const { sequence, blocks } = seat;
       if (sequence.isReading && left === 0) return [];
-      const own = sequence.work({ slot, blocks }, left);
+      // Who generates reads one token a step, whatever others leave of the chunk.
+      const own = sequence.work({ slot, blocks }, sequence.isReading ? left : 1);
       if (sequence.isReading) left -= own.tokens.length;
       taking.push(seat);
       return [own];

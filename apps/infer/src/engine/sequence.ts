@@ -72,7 +72,7 @@ export class Sequence {
     this.#read = count;
   }
 
-  /** What a step is to do. @param most at most so many tokens, where it is reading */
+  /** What a step is to do. @param most at most so many tokens */
   work(place: Pick<SequenceWork, 'slot' | 'blocks'>, most: number): SequenceWork {
     this.#started ||= performance.now();
     const { fgramLimit, tellsLookUps } = this.request;

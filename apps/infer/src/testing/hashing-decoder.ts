@@ -41,6 +41,7 @@ export function hashingDecoder({
       largest = Math.max(largest, ...work.map(({ tokens }) => tokens.length));
       const written = new Set<number>();
       for (const own of work) {
+        if (own.tokens.length === 0) throw new Error(`slot ${own.slot} has nothing to read in a step`);
         for (let i = 0; i < own.tokens.length; i++) {
           const at = placeIn(own.blocks, own.start + i);
           if (written.has(at)) throw new Error(`place ${at} is written twice in a step`);
