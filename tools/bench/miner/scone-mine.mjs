@@ -1,7 +1,7 @@
 /** The miner of this repository: from shards to the ranked f-grams, written as columns. Making the set of them, which peers have not, is a fact. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { mineRanked, publishFgrams } from '@sconelm/ngram-miner';
+import { mineRanked, publishFgrams } from '@sconelm/ngram-miner/mine';
 import { finish, question, takenSoFar } from './measured.mjs';
 import { tokenCorpus } from './mine.mjs';
 
