@@ -73,7 +73,8 @@ export async function lookUp(
   const lost = new Uint8Array(positions.length);
   const wanted = Uint32Array.from(positions, (position) => ids[position]);
   if (found instanceof Float32Array) await source.read(wanted, found, { lost });
-  else await source.readEncoded?.(wanted, new Uint8Array(found.buffer), { lost });
+  else if (source.readEncoded === undefined) throw new TypeError('lookUp: packed rows of a source that gives none');
+  else await source.readEncoded(wanted, new Uint8Array(found.buffer), { lost });
   positions.forEach((position, i) => {
     if (lost[i] === 1) return;
     given.tokens[position] = -1;

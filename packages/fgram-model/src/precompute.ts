@@ -84,7 +84,7 @@ export class RowComputer implements Disposable {
   }
 }
 
-/** Writes the rows that the sink has not yet; memory is bounded by `chunk` f-grams and 20 bytes for each of the set. @throws the signal's reason when aborted */
+/** Writes the rows that the sink has not yet; memory is bounded by `chunk` f-grams and 4 (K + 3) bytes for each of the range. @throws the signal's reason when aborted */
 export async function precompute(
   device: Device,
   set: FgramSource,
@@ -107,7 +107,11 @@ export async function precompute(
   try {
     for (let from = 0; from < missing.length || ahead.length > 0; from += chunk) {
       signal?.throwIfAborted();
-      if (from < missing.length) ahead.push(compute(missing.subarray(from, from + chunk)));
+      if (from < missing.length) {
+        const next = compute(missing.subarray(from, from + chunk));
+        next.catch(() => {}); // told when its turn comes, and not before as nobody's
+        ahead.push(next);
+      }
       if (ahead.length < 2 && from + chunk < missing.length) continue;
       const { ids, rows } = await ahead[0];
       ahead.shift();

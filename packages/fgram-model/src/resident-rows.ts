@@ -96,6 +96,7 @@ export class ResidentRows implements Disposable {
         this.#arriving.delete(id);
       }
     });
+    arrived.catch(() => {}); // told to whoever waits for these rows
     for (const { id } of leaving) this.#arriving.set(id, arrived);
   }
 

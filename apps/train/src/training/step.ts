@@ -177,18 +177,22 @@ export class TrainingStep implements Disposable {
     const touched = await this.#stage(windows);
     let nodes = 0;
     const reports: Promise<ArrayLike<number>>[] = [];
+    const keep = (report: Promise<ArrayLike<number>>) => {
+      report.catch(() => {}); // told by the step's report, which comes when all parts have been submitted
+      reports.push(report);
+    };
     for (let i = 0; i < this.#microBatches; i++) {
       const part = sliceOf(windows, i * size, (i + 1) * size);
       const { inputs, count } = this.#inputs(part, touched);
       nodes += count;
       const call = { ...inputs, ...input };
       await this.#pass.prepare(call);
-      reports.push(this.#pass.run(call).report.data());
+      keep(this.#pass.run(call).report.data());
     }
     if (this.#apply !== undefined) {
       const call = { ...input, rowIds: hostTensor(touched.ids) };
       await this.#apply.prepare(call);
-      reports.push(this.#apply.run(call).report.data());
+      keep(this.#apply.run(call).report.data());
     }
     return { report: Promise.all(reports).then((found) => reportOf(found, settings.lossScale)), nodes };
   }
