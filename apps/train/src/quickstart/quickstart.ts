@@ -14,6 +14,7 @@ import { precomputeRun } from '../run/precompute-run.js';
 import { type ReportedRun, renderReport } from '../run/report.js';
 import { hitRateOf, type ModelSummary, modelSummarySchema, type RunEvaluation } from '../run/summary.js';
 import { trainRun } from '../run/train-run.js';
+import { decodeInTurn } from './decode-in-turn.js';
 import { FGRAMS, MODELS, type ModelName, NAMES, trainingOf, VOCABULARY } from './recipe.js';
 
 export interface QuickstartOptions {
@@ -99,7 +100,17 @@ export async function quickstart(options: QuickstartOptions): Promise<Quickstart
       signal,
     });
   }
-  for (const name of NAMES) trained[name].model[Symbol.dispose]();
+  progress.note('timing: all three decode in turn');
+  const sample = (name: ModelName) => ({ model: trained[name].model, tokenizer: data.tokenizer, prompt: PROMPT, seed, signal });
+  const msPerToken = await decodeInTurn(device, {
+    baseline: sample('baseline'),
+    scone: { ...sample('scone'), fgrams: { set, rows } },
+    larger: sample('larger'),
+  });
+  for (const name of NAMES) {
+    evaluations[name] = { ...evaluations[name], msPerToken: msPerToken[name] };
+    trained[name].model[Symbol.dispose]();
+  }
 
   const figures = (name: ModelName): ModelSummary => modelSummarySchema.strip().parse(evaluations[name]);
   const summary: Summary = {
