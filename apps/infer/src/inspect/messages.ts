@@ -89,6 +89,8 @@ export interface Status {
     readonly dtype: string;
     readonly rowBytes: number;
     readonly metrics: StoreNumbers;
+    /** Rows that were computed again while serving, and those of them that were others; absent where none are. */
+    readonly sample?: { readonly checked: number; readonly mismatches: number };
   };
 }
 

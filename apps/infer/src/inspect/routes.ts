@@ -144,12 +144,14 @@ function tooLong(what: string): HttpError {
   return badRequest('text', 'text_too_long', `the text has ${what}, which is more than ${MOST_TOKENS} tokens`);
 }
 
-function statusOf({ id, fingerprint, engine, fgrams, store }: ServedModel): Status {
+function statusOf({ id, fingerprint, engine, fgrams, store, verified }: ServedModel): Status {
   const { contextLength, vocabSize, status } = engine;
   return {
     model: { id, fingerprint, contextLength, vocabSize, ...(fgrams && { fgrams: { size: fgrams.size, maxLength: fgrams.maxLength } }) },
     queue: status,
-    ...(store && { store: storeOf(store) }),
+    ...(store && {
+      store: { ...storeOf(store), ...(verified && { sample: { checked: verified.checked, mismatches: verified.mismatches } }) },
+    }),
   };
 }
 

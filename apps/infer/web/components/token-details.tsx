@@ -7,7 +7,7 @@ export function TokenDetails({ token }: { readonly token: ShownToken | undefined
     return <div class="details note">Point at a token, or move to one with the arrow keys, to see what stood in for it.</div>;
   const { text, fgram, loss, lossWithout, alternatives = [] } = token;
   return (
-    <div class="details">
+    <div class="details" tabindex={0}>
       <p class="what">{quoted(text)}</p>
       {fgram === undefined ? (
         <p class="note">No f-gram ends here: the model read the token’s own embedding.</p>

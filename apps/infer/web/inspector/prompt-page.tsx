@@ -68,7 +68,7 @@ export function PromptPage({ api, status }: PageProps) {
         <div class="beside">
           <div>
             {fgrams !== undefined && <LengthLegend longest={fgrams.maxLength} />}
-            <div class="columns">
+            <div class="lanes">
               {lanes.map((generation, lane) => (
                 <Lane
                   key={lane}

@@ -88,7 +88,7 @@ function Latency({ counts }: { readonly counts: readonly number[] }) {
   );
 }
 
-function Verification({ api, store: { rows, metrics } }: { readonly api: PageProps['api']; readonly store: Store }) {
+function Verification({ api, store: { rows, metrics, sample } }: { readonly api: PageProps['api']; readonly store: Store }) {
   const [state, setState] = useState<'idle' | 'running' | 'done'>('idle');
   const [damage, setDamage] = useState<string | null>(null);
   const [error, setError] = useState<unknown>();
@@ -109,6 +109,11 @@ function Verification({ api, store: { rows, metrics } }: { readonly api: PagePro
         {formatCount(metrics.verifiedRows)} of {formatCount(rows)} rows were compared with their checksums and matched
         {damage === null ? '.' : `; ${damage}.`}
       </p>
+      {sample !== undefined && (
+        <p>
+          {formatCount(sample.checked)} rows were computed again by the f-gram model; {formatCount(sample.mismatches)} of them were others.
+        </p>
+      )}
       <progress value={metrics.verifiedRows} max={rows} aria-label="Verified rows" />{' '}
       <button type="button" disabled={state === 'running'} onClick={start}>
         {state === 'running' ? 'Comparing…' : 'Compare all'}
