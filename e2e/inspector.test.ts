@@ -314,8 +314,9 @@ describe.skipIf(missingBrowser !== undefined)(`the inspector${missingBrowser ===
     await button(page, 'Compare all').click();
     await page.getByText(`${store.rows} of ${store.rows} rows were compared with their checksums and matched.`).waitFor();
     await show(page, 'Queue');
-    expect(await figure(page, 'running')).toBe(`0 of ${queue.slots}`);
-    expect(await figure(page, 'generated tokens')).toBe(String(queue.generatedTokens));
+    // The page asks now and then.
+    await expect.poll(() => figure(page, 'running'), { timeout: 30_000 }).toBe(`0 of ${queue.slots}`);
+    await expect.poll(() => figure(page, 'generated tokens'), { timeout: 30_000 }).toBe(String(queue.generatedTokens));
     await page.locator('svg.chart:visible polyline').first().waitFor({ state: 'attached' });
     expect(trouble).toEqual([]);
     await page.close();
@@ -394,10 +395,12 @@ describe.skipIf(missingBrowser !== undefined)(`the inspector${missingBrowser ===
       expect(await page.evaluate('document.documentElement.scrollWidth'), part).toBeLessThanOrEqual(width);
     }
     const ground = { light: 'rgb(251, 250, 247)', dark: 'rgb(22, 21, 19)' };
-    expect(await page.evaluate('getComputedStyle(document.body).backgroundColor')).toBe(ground[colorScheme]);
+    // Asked from outside: the page's policy lets nothing in it evaluate text.
+    const seen = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
+    expect(await seen()).toBe(ground[colorScheme]);
     const other = colorScheme === 'light' ? 'dark' : 'light';
     await page.getByLabel('Theme').selectOption(other);
-    await page.waitForFunction(`getComputedStyle(document.body).backgroundColor === '${ground[other]}'`);
+    await expect.poll(seen, { timeout: 30_000 }).toBe(ground[other]);
     expect(trouble).toEqual([]);
     await context.close();
   });
