@@ -4,19 +4,21 @@ import { openDevice } from '@sconelm/tensor-webgpu';
 import { expect, it } from 'vitest';
 import { batchDecoder, type SequenceFgrams } from './batch-decoder.js';
 import { Engine } from './engine.js';
+import { LookUpCounts } from './look-up-counts.js';
 import type { GenerationEvent } from './request.js';
 
 const decoder = { vocabSize: 32, contextLength: 32, layers: 1, width: 16, heads: 2 };
 
 /** Every token but 0 is an f-gram of its own id; what becomes of each row is asked. */
-function fgramsWith(fate: (id: number) => 'row' | 'lost' | 'error'): () => SequenceFgrams {
+function fgramsWith(fate: (id: number) => 'row' | 'lost' | 'error', code = 'STORE_CORRUPT', onRead = () => {}): () => SequenceFgrams {
   return () => ({
     matcher: { length: 1, push: (token) => (token === 0 ? -1 : token), idOfLength: () => -1, reset() {} },
     rows: {
       tierOf: () => 'store',
       read(ids, into, { lost }) {
+        onRead();
         ids.forEach((id, i) => {
-          if (fate(id) === 'error') throw Object.assign(new Error('the store is away'), { code: 'STORE_IO', remedy: 'Wait.' });
+          if (fate(id) === 'error') throw Object.assign(new Error('no such row'), { code, remedy: 'Wait.' });
           lost[i] = fate(id) === 'lost' ? 1 : 0;
           into.fill(Math.sin(id), i * decoder.width, (i + 1) * decoder.width);
         });
@@ -25,20 +27,55 @@ function fgramsWith(fate: (id: number) => 'row' | 'lost' | 'error'): () => Seque
   });
 }
 
-it('rows that cannot be read fail their own sequence, and it goes on when they are back', async () => {
+it('damaged rows fail their own sequence, and it goes on when they are back', async () => {
   using device = await openDevice();
   using model = createModel(device, { decoder }, { seed: 1 });
   let isAway = true;
   using shared = batchDecoder(device, model, { slots: 2, fgramsOf: fgramsWith((id) => (id === 5 && isAway ? 'error' : 'row')) });
   const work = (slot: number, ...tokens: number[]) => ({ slot, blocks: [slot], start: 0, tokens, wanted: 'last' as const });
   const [failed, fine] = await shared.step([work(0, 1, 5), work(1, 1, 2)]);
-  expect(failed).toMatchObject({ code: 'STORE_IO' });
+  expect(failed).toMatchObject({ code: 'STORE_CORRUPT' });
   using alone = batchDecoder(device, model, { slots: 1, fgramsOf: fgramsWith(() => 'row') });
   expect(fine).toEqual((await alone.step([work(0, 1, 2)]))[0]);
   isAway = false;
   shared.begin(0, []);
   alone.begin(0, []);
   expect(await shared.step([work(0, 1, 5)])).toEqual(await alone.step([work(0, 1, 5)]));
+});
+
+it('a store that is away is asked once a step, fails those who wanted rows, and nobody else', async () => {
+  using device = await openDevice();
+  using model = createModel(device, { decoder }, { seed: 1 });
+  let reads = 0;
+  const fgramsOf = fgramsWith(
+    () => 'error',
+    'STORE_IO',
+    () => {
+      reads += 1;
+    },
+  );
+  using shared = batchDecoder(device, model, { slots: 3, fgramsOf });
+  const work = (slot: number, ...tokens: number[]) => ({ slot, blocks: [slot], start: 0, tokens, wanted: 'last' as const });
+  const [one, other, plain] = await shared.step([work(0, 1, 5), work(1, 0, 2), work(2, 0, 0)]);
+  expect([one, other]).toMatchObject([{ code: 'STORE_IO' }, { code: 'STORE_IO' }]);
+  expect(plain).toMatchObject({ isMakeshift: false });
+  expect(reads).toBe(1);
+});
+
+it('what is read again is not counted as looked up again', async () => {
+  using device = await openDevice();
+  using model = createModel(device, { decoder }, { seed: 1 });
+  const lookUps = new LookUpCounts();
+  using shared = batchDecoder(device, model, { slots: 1, fgramsOf: fgramsWith(() => 'row'), lookUps });
+  const work = { slot: 0, blocks: [0], start: 0, tokens: [0, 1, 2], wanted: 'last' as const };
+  for (const isRepeat of [false, true]) {
+    shared.begin(0, []);
+    await shared.step([{ ...work, isRepeat }]);
+  }
+  expect([...lookUps]).toEqual([
+    { tier: 'none', length: 1, count: 1 },
+    { tier: 'store', length: 1, count: 2 },
+  ]);
 });
 
 it('a sequence in which rows were lost is no prefix for another', async () => {

@@ -18,6 +18,8 @@ export interface SequenceWork {
   readonly wanted: 'none' | 'last' | 'all';
   /** Tokens of the longest f-gram that is looked up; absent: no limit. */
   readonly fgramLimit?: number | undefined;
+  /** The sequence had read them before it gave its blocks back. */
+  readonly isRepeat?: boolean | undefined;
   /** Told what was looked up. */
   readonly onLookUp?: ((lookUp: LookUp) => void) | undefined;
 }
@@ -55,6 +57,7 @@ export interface BatchDecoder extends Disposable {
   begin(slot: number, prefix: ArrayLike<number>): void;
 }
 
+const isCorrupt = (error: Error) => 'code' in error && error.code === 'STORE_CORRUPT';
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 export interface BatchDecoderOptions {
@@ -63,7 +66,7 @@ export interface BatchDecoderOptions {
   readonly blocks?: number | undefined;
   /** A matcher of its own for every sequence, and the store that all share; absent for a plain decoder. */
   readonly fgramsOf?: (() => SequenceFgrams) | undefined;
-  /** Counts every token that is looked up. */
+  /** Counts every token that is looked up, but those read again. */
   readonly lookUps?: LookUpCounts | undefined;
 }
 
@@ -90,7 +93,10 @@ export function batchDecoder(
   };
   const lookUpOne = ({ slot, tokens }: SequenceWork, ids: readonly number[]) => lookUp(fgrams[slot]?.rows, tokens, ids, width, packedRows);
 
-  /** Reads all rows of a step at once; where that fails, each sequence's by themselves, so that it fails for those whose rows cannot be had. */
+  /**
+   * Reads all rows of a step at once. Where some are damaged, each sequence's by themselves, so that it fails for those who want these; where the store
+   * fails it is not asked again, which would take as long once more, and fails for all who want rows.
+   */
   const lookUpAll = async (work: readonly SequenceWork[], ids: readonly (readonly number[])[]): Promise<(LookedUp | Error)[]> => {
     try {
       const tokens = work.flatMap((own) => Array.from(own.tokens));
@@ -101,8 +107,11 @@ export function batchDecoder(
         at += own.tokens.length;
         return { tokens: found.tokens.subarray(from, at), rows: found.rows.subarray(from * stride, at * stride) };
       });
-    } catch {
-      return Promise.all(work.map((own, i) => lookUpOne(own, ids[i]).catch(asError)));
+    } catch (thrown) {
+      const error = asError(thrown);
+      return Promise.all(
+        work.map((own, i) => (isCorrupt(error) || ids[i].every((id) => id < 0) ? lookUpOne(own, ids[i]).catch(asError) : error)),
+      );
     }
   };
 
@@ -120,13 +129,13 @@ export function batchDecoder(
       const started = performance.now();
       const looked = await lookUpAll(work, ids);
       const ms = performance.now() - started;
-      const able = work.flatMap(({ blocks, start, wanted, onLookUp }, i) => {
+      const able = work.flatMap(({ blocks, start, wanted, isRepeat, onLookUp }, i) => {
         const found = looked[i];
         if (found instanceof Error) return [];
         const isLost = (at: number) => found.tokens[at] !== -1;
         const isMakeshift = ids[i].some((id, at) => id >= 0 && isLost(at));
         const tierAt = (at: number) => (ids[i][at] >= 0 && isLost(at) ? 'lost' : tiers[i][at]);
-        if (lookUps !== undefined) for (const [at, { length }] of matches[i].entries()) lookUps.add(tierAt(at), length);
+        if (lookUps !== undefined && !isRepeat) for (const [at, { length }] of matches[i].entries()) lookUps.add(tierAt(at), length);
         onLookUp?.({ fgrams: matches[i].map((match, at) => (match.id < 0 ? undefined : { ...match, tier: tierAt(at) })), ms });
         return [{ ...found, blocks, start, wanted, isMakeshift, i }];
       });

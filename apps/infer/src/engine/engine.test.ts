@@ -28,6 +28,17 @@ describe('the engine', () => {
     expect(engine.status.prefixHits).toBe(16 + 20);
   });
 
+  it('counts a prompt once, however often its sequence gave way: each token was read or came from the cache', async () => {
+    const engine = new Engine(decoderOf(3, { blocks: 14 }), { chunk: 5 });
+    const prompts = Array.from({ length: 9 }, (_, i) => Array.from({ length: 6 + (i % 3) * 7 }, (_, at) => (at * (1 + (i % 2))) % V));
+    const ask = (prompt: number[]) => allOf(engine.generate({ prompt, maxTokens: 20, sampling: { seed: 1 }, stopTokens: new Set() }));
+    await Promise.all(prompts.map(ask));
+    const { preemptions, prefixQueries, prefixHits, promptTokens } = engine.status;
+    expect(preemptions).toBeGreaterThan(3);
+    expect(prefixHits).toBeGreaterThan(0);
+    expect([prefixQueries, promptTokens + prefixHits]).toEqual([prompts.flat().length, prompts.flat().length]);
+  });
+
   it('keeps to the prompt it was given, though who asked goes on to use his list', async () => {
     const engine = new Engine(decoderOf(1));
     const tokens = [1, 2, 3];

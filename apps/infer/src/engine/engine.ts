@@ -26,6 +26,7 @@ export interface EngineStatus {
   readonly waiting: number;
   readonly slots: number;
   readonly steps: number;
+  /** Tokens of prompts that were read; what is read again, after a preemption, is not counted again. */
   readonly promptTokens: number;
   readonly generatedTokens: number;
   /** Of the key-value cache, and how many of them sequences use. */
@@ -218,7 +219,7 @@ export class Engine {
 
   /** Gives a sequence the blocks that its text takes, with the next token: those that hold its beginning already, then others. */
   #seat({ sequence, arrival }: Held): Seat | undefined {
-    const { text, reusable, generated } = sequence;
+    const { text, reusable } = sequence;
     const { blocks, chain } = this.#pool.share(prefixOwner(sequence.request), text, reusable);
     const settled = blocks.length;
     const wanted = this.#pool.blocksOf(text.length);
@@ -228,10 +229,6 @@ export class Engine {
     }
     while (blocks.length < wanted) blocks.push(this.#pool.take() ?? unreachable());
     sequence.begin(settled * this.#pool.positions);
-    if (generated === 0) {
-      this.#prefixQueries += text.length;
-      this.#prefixHits += sequence.read;
-    }
     return { sequence, arrival, blocks, settled, chain, isMakeshift: false };
   }
 
@@ -262,6 +259,11 @@ export class Engine {
       if (seat === undefined) return [];
       const { sequence, blocks } = seat;
       if (sequence.isReading && left === 0) return [];
+      // Not when it is seated: it may have to give way before its first step.
+      if (!sequence.hasStarted) {
+        this.#prefixQueries += sequence.text.length;
+        this.#prefixHits += sequence.read;
+      }
       // Who generates reads one token a step, whatever others leave of the chunk.
       const own = sequence.work({ slot, blocks }, sequence.isReading ? left : 1);
       if (sequence.isReading) left -= own.tokens.length;
@@ -276,7 +278,7 @@ export class Engine {
       const result = results[i];
       if (isGone(sequence)) return;
       const before = sequence.generated;
-      if (before === 0) this.#promptTokens += own.tokens.length;
+      if (before === 0 && !own.isRepeat) this.#promptTokens += own.tokens.length;
       try {
         if (result instanceof Error) throw result;
         sequence.take(own, result.logits);

@@ -48,6 +48,11 @@ export class Sequence {
     return this.#read;
   }
 
+  /** It had its first step. */
+  get hasStarted(): boolean {
+    return this.#started > 0;
+  }
+
   get generated(): number {
     return this.#text.length - this.request.prompt.length;
   }
@@ -78,11 +83,11 @@ export class Sequence {
     const { fgramLimit, tellsLookUps } = this.request;
     const from = this.#read;
     // What is read again is told only once, so a piece does not go over from there to what is new.
-    const isNew = from >= this.#furthest;
-    const end = Math.min(isNew ? this.#text.length : this.#furthest, from + most);
-    const onLookUp = tellsLookUps && isNew ? (lookUp: LookUp) => this.events.push({ kind: 'look-up', from, ...lookUp }) : undefined;
+    const isRepeat = from < this.#furthest;
+    const end = Math.min(isRepeat ? this.#furthest : this.#text.length, from + most);
+    const onLookUp = tellsLookUps && !isRepeat ? (lookUp: LookUp) => this.events.push({ kind: 'look-up', from, ...lookUp }) : undefined;
     const wanted = this.#scoresNext ? 'all' : end === this.#text.length ? 'last' : 'none';
-    return { ...place, start: from, tokens: this.#text.slice(from, end), wanted, fgramLimit, onLookUp };
+    return { ...place, start: from, tokens: this.#text.slice(from, end), wanted, fgramLimit, isRepeat, onLookUp };
   }
 
   /** Takes what a step gave for its work. */
