@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 /** The command line of scone-train. */
-import { readFileSync } from 'node:fs';
 import { runMain } from '@sconelm/cli-kit';
 import { configCommand } from './commands/config.js';
 import { evalCommand } from './commands/eval.js';
@@ -18,8 +17,7 @@ import { storeBenchCommand } from './commands/store/bench.js';
 import { storeCopyCommand } from './commands/store/copy.js';
 import { storeInfoCommand } from './commands/store/info.js';
 import { storeVerifyCommand } from './commands/store/verify.js';
-
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+import { version } from './version.js';
 
 await runMain({
   name: 'scone-train',

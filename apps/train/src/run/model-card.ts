@@ -21,7 +21,11 @@ export interface CardFacts {
   readonly reference: boolean;
 }
 
-const sessionSchema = z.looseObject({ date: z.string(), command: z.string(), adapter: z.string(), commit: z.string().optional() });
+const sessionSchema = z.looseObject({
+  ...{ date: z.string(), command: z.string(), adapter: z.string() },
+  /** Of Scone; the commit where it ran from a checkout. */
+  ...{ version: z.string().optional(), commit: z.string().optional() },
+});
 type Session = z.infer<typeof sessionSchema>;
 
 /** @returns markdown with the hub's front matter @throws {ArtifactError} */
@@ -74,8 +78,8 @@ function whatItIs({ model: { decoder, fgram } }: RunManifest, { rows }: CardFact
 function training({ training }: RunManifest, sessions: readonly Session[]): string {
   const facts = Object.entries(training).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
   const commands = sessions.map(
-    ({ date, command, adapter, commit }) =>
-      `- ${date.slice(0, 10)}: \`scone-train ${command.replaceAll('`', "'")}\` on ${adapter}${commit === undefined ? '' : `, commit ${commit}`}`,
+    ({ date, command, adapter, version, commit }) =>
+      `- ${date.slice(0, 10)}: \`scone-train ${command.replaceAll('`', "'")}\` on ${adapter}${version === undefined ? '' : `, Scone ${version}`}${commit === undefined ? '' : `, commit ${commit}`}`,
   );
   return [commands.join('\n'), `Settings: ${facts.join(', ')}.`].filter((part) => part !== '').join('\n\n');
 }

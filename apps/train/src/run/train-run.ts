@@ -1,9 +1,7 @@
 /** From options to a trained run: the folder, the windows, the training, with progress, held-out losses and samples on the way. */
-import { execFile } from 'node:child_process';
 import { appendFile } from 'node:fs/promises';
 import os from 'node:os';
 import process from 'node:process';
-import { promisify } from 'node:util';
 import { withArtifactErrors } from '@sconelm/artifact';
 import type { Progress } from '@sconelm/cli-kit';
 import { createModel, evaluate, listCheckpoints, type Model, type ModelConfig, runPaths } from '@sconelm/fgram-model';
@@ -11,6 +9,7 @@ import { TokenReader, type TokenSource } from '@sconelm/ngram-miner';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { TrainError } from '../errors.js';
 import { type TrainResult, trainModel } from '../trainer.js';
+import { commitOf, version } from '../version.js';
 import { Windows } from '../windows.js';
 import { preflight } from './preflight.js';
 import { loadPretrained, type Pretrained } from './pretrained.js';
@@ -52,7 +51,7 @@ export async function trainRun(device: Device, options: TrainRunOptions): Promis
   progress.note(`${isResumed ? 'going on with' : 'training'} ${label}: ${training.batch * config.decoder.contextLength} tokens per step`);
   await appendLine(runPaths(directory).sessions, {
     ...{ date: new Date().toISOString(), command: process.argv.slice(2).join(' '), adapter: device.info.description },
-    ...(await commitHere()),
+    ...{ version, commit: await commitOf() },
     ...{ node: process.version, cpu: os.cpus()[0]?.model, cores: os.cpus().length, changes },
   });
   const model = createModel(device, config, { seed: training.seed, scale: training.initScale, rows: training.residualRows });
@@ -162,16 +161,6 @@ async function sampleText(device: Device, model: Model, options: TrainRunOptions
     ...(signal === undefined ? {} : { signal }),
   });
   return tokens.map((token) => token.text).join('');
-}
-
-/** Of the repository that the command was given in, where it is one. */
-async function commitHere(): Promise<{ readonly commit?: string }> {
-  try {
-    const { stdout } = await promisify(execFile)('git', ['describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']);
-    return { commit: stdout.trim() };
-  } catch {
-    return {};
-  }
 }
 
 async function appendLine(file: string, value: unknown): Promise<void> {
