@@ -177,6 +177,14 @@ it('generate without a store: rows are computed when they are first wanted, and 
   const failed = await generate(bare);
   expect(failed.code).toBe(1);
   expect(failed.err).toContain('manifest.json does not exist');
+  const planOf = async (...args: string[]) => JSON.parse((await command('infer', ['serve', '--dry-run', '--json', '--run', ...args])).out);
+  const [plain, checked, filled] = [
+    await planOf(run),
+    await planOf(run, '--verify-rows', '1%'),
+    await planOf(bare, '--missing-rows', 'recompute'),
+  ];
+  expect(checked.weightBytes).toBeGreaterThan(plain.weightBytes);
+  expect(filled).toEqual(checked);
   for (let time = 0; time < 2; time++) expect(await textOf(bare, '--missing-rows', 'recompute')).toBe(await textOf(run));
 });
 

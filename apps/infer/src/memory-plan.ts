@@ -6,16 +6,20 @@ import {
   contextBlocks,
   type DecoderConfig,
   decoderShapes,
+  largestBinding,
   type WeightFormat,
   weightBytes,
+  weightFormats,
 } from '@sconelm/decoder';
 import { type ModelConfig, modelShapes } from '@sconelm/fgram-model';
 import { InferError } from './errors.js';
+import { computesRows, type RunOptions } from './run-folder.js';
 
-export interface PlanInputs {
+export interface PlanInputs extends Pick<RunOptions, 'damagedRows' | 'missingRows'> {
   readonly config: ModelConfig;
   readonly weights: WeightFormat;
-  readonly damagedRows: string;
+  /** A sample of the rows is computed again. */
+  readonly verifies: boolean;
   readonly slots: number;
   /** What the key-value cache may take; undefined: what all slots take with full contexts. */
   readonly kvMemoryBytes: number | undefined;
@@ -25,6 +29,8 @@ export interface PlanInputs {
   readonly store?: { readonly rows: number; readonly rowBytes: number; readonly url: string } | undefined;
   /** Largest buffer of the adapter. */
   readonly maxBufferBytes: number;
+  /** What a kernel of it binds at most. */
+  readonly maxBindingBytes: number;
 }
 
 export interface MemoryPlan {
@@ -49,19 +55,30 @@ export function cacheBlocks(decoder: DecoderConfig, slots: number, memoryBytes: 
 }
 
 export function planMemory(inputs: PlanInputs): MemoryPlan {
-  const { config, weights, damagedRows, slots, kvMemoryBytes, hotRows, cacheRows, store, maxBufferBytes } = inputs;
+  const { config, weights, slots, kvMemoryBytes, hotRows, cacheRows, store, maxBufferBytes, maxBindingBytes } = inputs;
+  const shapes = decoderShapes(config.decoder);
   // Rows are computed anew by the whole model, in f32.
-  const ofComputer = damagedRows === 'recompute' && config.fgram !== undefined ? weightBytes(modelShapes(config), 'f32') : 0;
-  const ofDecoder = weightBytes(decoderShapes(config.decoder), weights);
+  const ofComputer = config.fgram !== undefined && computesRows(inputs, inputs.verifies) ? weightBytes(modelShapes(config), 'f32') : 0;
+  const ofDecoder = weightBytes(shapes, weights);
   const cachePositions = cacheBlocks(config.decoder, slots, kvMemoryBytes) * blockPositions(config.decoder);
   const ofCache = cacheBytes(config.decoder, cachePositions);
   const { rows = 0, rowBytes = 0 } = store ?? {};
   const inMemory = Math.min(rows, hotRows + cacheRows);
   const problems: string[] = [];
-  const largest = Math.max(ofDecoder, ofComputer);
-  if (largest > maxBufferBytes)
+  const fitting = weightFormats.filter(
+    (format) => weightBytes(shapes, format) <= maxBufferBytes && largestBinding(shapes, format).bytes <= maxBindingBytes,
+  );
+  const remedy = fitting.length > 0 ? `use --weights ${fitting.join(' or ')}` : 'use a smaller model';
+  if (ofDecoder > maxBufferBytes)
+    problems.push(`weights of ${ofDecoder} bytes are more than a buffer of this adapter holds (${maxBufferBytes}): ${remedy}`);
+  const bound = largestBinding(shapes, weights);
+  if (bound.bytes > maxBindingBytes)
     problems.push(
-      `weights of ${largest} bytes are more than a buffer of this adapter holds (${maxBufferBytes}): use --weights int8 or int4, or a smaller model`,
+      `${bound.name} in ${weights} takes ${bound.bytes} bytes, and is bound as a whole, of which this adapter binds ${maxBindingBytes}: ${remedy}`,
+    );
+  if (ofComputer > maxBufferBytes)
+    problems.push(
+      `the model that computes rows takes ${ofComputer} bytes, which is more than a buffer of this adapter holds (${maxBufferBytes}): leave out --damaged-rows recompute, --missing-rows recompute and --verify-rows`,
     );
   if (ofCache > maxBufferBytes)
     problems.push(

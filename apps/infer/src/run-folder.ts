@@ -84,6 +84,11 @@ export interface Run extends AsyncDisposable {
   readonly fgrams?: RunFgrams;
 }
 
+/** Whether rows may have to be computed while a run is used, by its f-gram model. @param verifies a sample of the rows is compared */
+export function computesRows({ damagedRows, missingRows }: Pick<RunOptions, 'damagedRows' | 'missingRows'>, verifies: boolean): boolean {
+  return damagedRows === 'recompute' || missingRows === 'recompute' || verifies;
+}
+
 /** Loads what --backend names. */
 export async function loadStoreBackends({ backend }: Pick<RunOptions, 'backend'>): Promise<void> {
   await loadBackends(backend.map((file) => pathToFileURL(file).href));
@@ -94,7 +99,7 @@ export async function loadStoreBackends({ backend }: Pick<RunOptions, 'backend'>
  * @throws the typed error of the part that is missing, damaged or of another run
  */
 export async function openRun(device: Device, options: RunOptions, verify?: Omit<VerificationOptions, 'compute'>): Promise<Run> {
-  const { run, damagedRows, missingRows } = options;
+  const { run } = options;
   if (options.model !== undefined) return openPretrained(device, options.model, options);
   await loadStoreBackends(options);
   const directory = path.resolve(run);
@@ -120,8 +125,7 @@ export async function openRun(device: Device, options: RunOptions, verify?: Omit
     if (set.hash !== manifest.fgrams) {
       throw new InferError('RUN_MIXED', `${paths.fgrams} has other f-grams than this run`, 'Copy the run’s folder again.');
     }
-    if (damagedRows === 'recompute' || missingRows === 'recompute' || verify !== undefined)
-      computer = await openComputer(device, directory, set);
+    if (computesRows(options, verify !== undefined)) computer = await openComputer(device, directory, set);
     const compute = computer?.compute;
     const binding = { fgrams: set.hash, model: common.fingerprint };
     const rows = await openRows(options, `file:${paths.rows}`, { rows: set.size, width: model.config.decoder.width, binding }, compute);
@@ -142,6 +146,10 @@ export async function openRun(device: Device, options: RunOptions, verify?: Omit
   }
 }
 
+export function isMissingStore(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'STORE_MISSING';
+}
+
 /** The published store; where there is none and rows may be computed, one that fills itself. */
 async function openRows(
   { store, check, damagedRows, missingRows, hotRows, cacheRows }: RunOptions,
@@ -155,8 +163,7 @@ async function openRows(
   try {
     return await openStore(url, { expect: request.binding, damaged, ...kept, ...(check === undefined ? {} : { check }) });
   } catch (error) {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'STORE_MISSING';
-    if (!isMissing || missingRows === 'error' || compute === undefined) throw error;
+    if (!isMissingStore(error) || missingRows === 'error' || compute === undefined) throw error;
     return openFillingStore(url, { ...request, dtype: 'f32' }, compute, kept);
   }
 }

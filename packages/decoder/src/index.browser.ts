@@ -39,4 +39,12 @@ export {
   type TokenCounts,
 } from './sampler.js';
 export { DecodeSession } from './session.js';
-export { type ParameterSink, type ParameterSource, type WeightFormat, Weights, weightBytes, weightFormats } from './weights.js';
+export {
+  largestBinding,
+  type ParameterSink,
+  type ParameterSource,
+  type WeightFormat,
+  Weights,
+  weightBytes,
+  weightFormats,
+} from './weights.js';

@@ -134,3 +134,29 @@ test('costs say the bytes of the format', () => {
   const difference = modelCost({ decoder: config }).inferenceBytes - modelCost({ decoder: config, weights: 'int8' }).inferenceBytes;
   expect(difference).toBe(weightBytes(shapes, 'f32') - weightBytes(shapes, 'int8'));
 });
+
+test('a quantised matrix that is more than an adapter binds is refused as it is loaded; in the format it names the model runs', async () => {
+  using narrow = await openDevice({ traits: { maxBindingBytes: 8192 } });
+  const config: DecoderConfig = { ...styles['GPT-2'], ...wide, vocabSize: 260, width: 32, mlpWidth: 32 };
+  const shapes = decoderShapes(config);
+  expect(() => new Weights(narrow, shapes, 'int8')).toThrow(
+    expect.objectContaining({
+      code: 'MODEL_UNSUPPORTED',
+      remedy: 'Use weights of f32 or int4.',
+      message: expect.stringContaining('tok.weight takes 8320'),
+    }),
+  );
+  const given = values(config);
+  const logitsOn = async (on: Device, format: 'f32' | 'int4') => {
+    using weights = new Weights(on, shapes, format);
+    for (const sink of weights) sink.write(given.get(sink.name)!);
+    using session = new BatchSession(on, config, weights.parameters, { blocks: contextBlocks(config) });
+    return await session.step([{ tokens: Int32Array.of(1, 250, 7), rows: new Float32Array(3 * 32), blocks: [0], start: 0, wanted: 'all' }]);
+  };
+  for (const format of ['f32', 'int4'] as const) {
+    const [[parted], [whole]] = [await logitsOn(narrow, format), await logitsOn(device, format)];
+    expect(parted).toHaveLength(3 * config.vocabSize);
+    // Matrices of f32 are read in parts there, which rounds otherwise.
+    expect(Math.max(...parted.map((value, i) => Math.abs(value - whole[i])))).toBeLessThan(1e-4);
+  }
+});

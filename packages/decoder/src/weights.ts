@@ -12,6 +12,7 @@ import {
   type VariableSet,
 } from '@sconelm/tensor-webgpu';
 import type { ParameterShapes, Parameters } from './block.js';
+import { DecoderError } from './errors.js';
 
 /** f32, or matrices of int8 (a scale per output) or int4 (a scale per 32 inputs of an output). */
 export const weightFormats = ['f32', 'int8', 'int4'] as const;
@@ -59,6 +60,18 @@ export function weightBytes(shapes: ParameterShapes, format: WeightFormat): numb
   }, 0);
 }
 
+/** The largest matrix that kernels bind as a whole: a quantised one. Matrices of f32 are bound in parts, so that none of them is the largest. */
+export function largestBinding(shapes: ParameterShapes, format: WeightFormat): { readonly name: string; readonly bytes: number } {
+  let largest = { name: '', bytes: 0 };
+  for (const [name, { shape }] of Object.entries(shapes)) {
+    const stored = storedAs(name, shape, format);
+    if (stored.format === 'f32') continue;
+    const bytes = 4 * sizeOf(quantizedShapes([stored.outputs, stored.inputs], stored.format).words);
+    if (bytes > largest.bytes) largest = { name, bytes };
+  }
+  return largest;
+}
+
 /** The parameters of `shapes`, in their order; they have no values until they are written. */
 export class Weights implements Disposable {
   readonly #device: Device;
@@ -66,7 +79,18 @@ export class Weights implements Disposable {
   readonly #format: WeightFormat;
   readonly #set: VariableSet;
 
+  /** @throws {DecoderError} MODEL_UNSUPPORTED: a quantised matrix is more than the adapter binds */
   constructor(device: Device, shapes: ParameterShapes, format: WeightFormat = 'f32') {
+    const { maxBindingBytes } = device.info;
+    const { name, bytes } = largestBinding(shapes, format);
+    if (bytes > maxBindingBytes) {
+      const others = weightFormats.filter((other) => largestBinding(shapes, other).bytes <= maxBindingBytes);
+      throw new DecoderError(
+        'MODEL_UNSUPPORTED',
+        `${name} takes ${bytes} bytes in ${format}, and a quantised matrix is bound as a whole: this adapter binds ${maxBindingBytes}`,
+        `Use weights of ${others.join(' or ')}.`,
+      );
+    }
     this.#device = device;
     this.#shapes = shapes;
     this.#format = format;

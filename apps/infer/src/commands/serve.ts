@@ -4,6 +4,7 @@ import process from 'node:process';
 import { bytesOf, defineCommand, sizeSchema } from '@sconelm/cli-kit';
 import { modelDirectory, openModelFolder, withContext } from '@sconelm/decoder';
 import { readRunManifest, runPaths } from '@sconelm/fgram-model';
+import { openFgrams } from '@sconelm/ngram-miner';
 import { openStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { z } from 'zod';
@@ -13,7 +14,7 @@ import { Engine } from '../engine/engine.js';
 import { LookUpCounts } from '../engine/look-up-counts.js';
 import { InferError } from '../errors.js';
 import { cacheBlocks, formatPlan, type PlanInputs, planMemory } from '../memory-plan.js';
-import { loadStoreBackends, openRun, type RunOptions, runOptions } from '../run-folder.js';
+import { isMissingStore, loadStoreBackends, openRun, type RunOptions, runOptions } from '../run-folder.js';
 import { createApp } from '../server/app.js';
 import { apiKeys, expectSafeBind } from '../server/keys.js';
 import { listen } from '../server/listen.js';
@@ -54,9 +55,10 @@ export const serveCommand = defineCommand({
     graceSeconds: z.number().nonnegative().default(30).describe('running requests have so long to finish when the server ends'),
   }),
   run: async ({ config, progress, signal, output }) => {
+    const share = Number.parseFloat(config.verifyRows ?? '0') / 100;
     const kvMemoryBytes = config.kvMemory === undefined ? undefined : bytesOf(config.kvMemory);
     if (config.dryRun) {
-      const inputs = { ...(await planInputs(config)), kvMemoryBytes };
+      const inputs = { ...(await planInputs(config)), kvMemoryBytes, verifies: share > 0 };
       const plan = planMemory(inputs);
       output(plan, formatPlan(plan, inputs));
       return;
@@ -84,7 +86,6 @@ export const serveCommand = defineCommand({
       process.stderr.write(`${message}\n`);
       if (config.stopOnMismatch) end(new InferError('ROW_MISMATCH', message, 'Precompute the store again, on this kind of adapter.'));
     };
-    const share = Number.parseFloat(config.verifyRows ?? '0') / 100;
     await using run = await openRun(device, config, share === 0 ? undefined : { share, onMismatch });
     const lookUps = run.fgrams && new LookUpCounts();
     const { model, tokenizer, stopTokens, fingerprint, fgrams } = run;
@@ -120,20 +121,33 @@ function isDeviceError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('DEVICE_');
 }
 
-/** Reads manifests only. */
-async function planInputs(config: RunOptions & { readonly slots: number }): Promise<Omit<PlanInputs, 'kvMemoryBytes'>> {
+/** Reads manifests, and the f-grams where there is no store yet. */
+async function planInputs(config: RunOptions & { readonly slots: number }): Promise<Omit<PlanInputs, 'kvMemoryBytes' | 'verifies'>> {
   using device = await openDevice();
-  const { maxBufferBytes } = device.info;
+  const { maxBufferBytes, maxBindingBytes } = device.info;
   if (config.model !== undefined) {
     const { config: decoder } = await openModelFolder(await modelDirectory(config.model));
-    return { ...config, config: { decoder: withContext(decoder, config.contextLength) }, maxBufferBytes, store: undefined };
+    return {
+      ...config,
+      config: { decoder: withContext(decoder, config.contextLength) },
+      maxBufferBytes,
+      maxBindingBytes,
+      store: undefined,
+    };
   }
   const directory = path.resolve(config.run);
   const manifest = await readRunManifest(directory);
-  const inputs = { ...config, config: manifest.model, maxBufferBytes };
+  const inputs = { ...config, config: manifest.model, maxBufferBytes, maxBindingBytes };
   if (manifest.fgrams === undefined) return { ...inputs, store: undefined };
   await loadStoreBackends(config);
-  await using store = await openStore(config.store ?? `file:${runPaths(directory).rows}`, { expect: { fgrams: manifest.fgrams } });
-  const { rows, rowBytes, url } = store;
-  return { ...inputs, store: { rows, rowBytes, url } };
+  const paths = runPaths(directory);
+  const url = config.store ?? `file:${paths.rows}`;
+  try {
+    await using store = await openStore(url, { expect: { fgrams: manifest.fgrams } });
+    return { ...inputs, store: { rows: store.rows, rowBytes: store.rowBytes, url: store.url } };
+  } catch (error) {
+    if (config.missingRows === 'error' || !isMissingStore(error)) throw error;
+    const { size } = await openFgrams(paths.fgrams);
+    return { ...inputs, store: { rows: size, rowBytes: 4 * manifest.model.decoder.width, url } };
+  }
 }
