@@ -1,6 +1,6 @@
 /**
- * npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--tokens 10M] [--json]: this repository against its peers, interleaved in one run; all
- * areas without AREA. An area is a folder with a `suite.mjs`.
+ * npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--tokens 10M] [--seconds N] [--json]: this repository against its peers,
+ * interleaved in one run; all areas without AREA. An area is a folder with a `suite.mjs`.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
@@ -15,7 +15,7 @@ import { formatRows, rowsOf } from './report.mjs';
 
 const FOLDER = path.join(ROOT, 'tools/bench');
 const AREAS = readdirSync(FOLDER).filter((name) => existsSync(path.join(FOLDER, name, 'suite.mjs')));
-const USAGE = `usage: npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--tokens 10M] [--json]
+const USAGE = `usage: npm run bench -- [AREA] [--cases a,b] [--engines a,b] [--rounds N] [--tokens 10M] [--seconds N] [--json]
 areas: ${AREAS.join(', ')}; all without AREA
 `;
 
@@ -26,12 +26,13 @@ const { values, positionals } = parseArgs({
     engines: { type: 'string' },
     rounds: { type: 'string', default: '7' },
     tokens: { type: 'string' },
+    seconds: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 const [chosen] = positionals;
 const knows = chosen === undefined ? values.cases === undefined && values.engines === undefined : AREAS.includes(chosen);
-if (!knows || positionals.length > 1 || !/^[1-9]\d*$/.test(values.rounds)) {
+if (!knows || positionals.length > 1 || ![values.rounds, values.seconds ?? '1'].every((count) => /^[1-9]\d*$/.test(count))) {
   process.stderr.write(USAGE);
   process.exit(2);
 }
@@ -53,12 +54,13 @@ let adapter = null;
 await ensureDependencies(path.join(FOLDER, 'peers'));
 for (const name of chosen === undefined ? AREAS : [chosen]) {
   const { area } = /** @type {{ area: Area }} */ (await import(`./${name}/suite.mjs`));
-  const { rounds, tokens } = values;
+  const { rounds, tokens, seconds } = values;
   const choice = {
     engines: pick(area.engines, values.engines),
     cases: pick(area.cases, values.cases),
     rounds: Number(rounds),
     ...(tokens && { tokens }),
+    ...(seconds && { seconds: Number(seconds) }),
   };
   const measured = await area.measure({ ...choice, say: (line) => process.stderr.write(`${line}\n`) });
   const own = rowsOf(name, [area.engine].flat(), measured.measurements);

@@ -38,6 +38,7 @@
  * @property {readonly string[]} cases
  * @property {number} rounds
  * @property {string} [tokens] of the corpus where an area has one: `10M`
+ * @property {number} [seconds] that a server is under load
  * @property {(line: string) => void} say tells of progress
  */
 

@@ -1,4 +1,4 @@
-/** Decoding with f-grams against the same decoder without, step by step in turn; and how soon a command says its first token. */
+/** Decoding with f-grams against the same decoder without, step by step in turn; how soon a command says its first token, a server under load. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -8,6 +8,8 @@ import { createModel } from '@sconelm/fgram-model';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { batchDecoder } from '../../../apps/infer/dist/engine/batch-decoder.js';
 import { ROOT } from '../../setup/root.mjs';
+import { measureJavaScript } from './javascript.mjs';
+import { measureLoad } from './load.mjs';
 import { CONTEXT, createRun, createStoreOf, DECODER, fgramSet, SMALL, tokenStream } from './model.mjs';
 
 /** @typedef {import('../report.mjs').Measurement} Measurement */
@@ -96,14 +98,21 @@ function forget(directory) {
 export const area = {
   engine: OWN,
   engines: [OWN, PEER, CONTROL],
-  cases: [...Object.keys(DECODING), 'first-token'],
-  async measure({ engines, cases, rounds, say }) {
+  cases: [...Object.keys(DECODING), 'first-token', 'javascript-per-token', 'load'],
+  async measure({ engines, cases, rounds, seconds = 300, say }) {
     /** @type {Measurement[]} */
     const measurements = [];
     const device = await openDevice();
     const decoding = Object.keys(DECODING).filter((name) => cases.includes(name));
     if (decoding.length > 0) measurements.push(...(await measureDecoding(device, decoding, engines, rounds, say)));
     if (cases.includes('first-token') && engines.includes(OWN)) measurements.push(await measureFirstToken(device, rounds));
+    if (cases.includes('javascript-per-token') && engines.includes(OWN))
+      measurements.push(await measureJavaScript(device, OWN, path.join(SCRATCH, 'rows-javascript'), rounds));
+    if (cases.includes('load') && engines.includes(OWN)) {
+      const run = path.join(SCRATCH, 'run');
+      await createRun(device, run);
+      measurements.push(...(await measureLoad(OWN, run, seconds, say)));
+    }
     rmSync(SCRATCH, { recursive: true, force: true });
     const adapter = device.info.description;
     device[Symbol.dispose]();
