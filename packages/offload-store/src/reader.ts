@@ -61,6 +61,8 @@ export class RowStore implements AsyncDisposable {
   readonly width: number;
   readonly dtype: RowDtype;
   readonly rowBytes: number;
+  /** It is not published: its rows are computed when they are first wanted, and have no checksums. */
+  readonly isFilling: boolean;
   /** Settles when the hot rows are in memory; rejects if they cannot be read. */
   readonly warmed: Promise<void>;
   readonly #reader: RowReader;
@@ -105,6 +107,7 @@ export class RowStore implements AsyncDisposable {
     this.width = width;
     this.dtype = dtype;
     this.rowBytes = rowBytes;
+    this.isFilling = reader.manifest.fingerprint === '';
     this.#hot = new HotRows(reader.manifest, Math.min(hotRows, rows));
     this.warmed = this.#hot.load(lasting, this.#closing.signal);
     this.warmed.catch(() => {}); // reads go on without them; whoever awaits `warmed` is told
@@ -195,14 +198,23 @@ export class RowStore implements AsyncDisposable {
 
   /**
    * Reads every row and compares each block with its checksum. Plain reads do not: a checksum per row costs as much as the copy.
-   * @throws {CorruptStoreError} naming the first damaged block and its rows
+   * @throws {CorruptStoreError} naming the first damaged block and its rows; {StoreError} STORE_INCOMPLETE while the store is being filled
    */
   async verify({ signal }: ReadOptions = {}): Promise<void> {
     this.#expectOpen();
+    if (this.isFilling)
+      throw new StoreError(
+        'STORE_INCOMPLETE',
+        `${this.url} is being filled: its rows have no checksums yet`,
+        'Publish the store, then compare its rows.',
+      );
     const { manifest } = this;
     await eachBlock(
       manifest,
-      (ids, into) => this.#reader.readRows(ids, into, signal),
+      (ids, into) => {
+        this.#expectOpen();
+        return this.#reader.readRows(ids, into, signal);
+      },
       async (block, sum) => {
         if (sum !== (await this.#checksums.of(block))) throw damagedBlocks(this.url, manifest, [block]);
         this.#checksums.confirm(block);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createModel, writeRunManifest } from '@sconelm/fgram-model';
 import { encodeFgramSet, FgramSet } from '@sconelm/ngram-miner/fgrams';
+import { openFillingStore, type RowStore } from '@sconelm/offload-store';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -146,6 +147,51 @@ describe('runs', () => {
     });
     for (const name of ['..', '../served', 'no-run', 'served/../other', '', '.', path.join(folder, 'other')])
       expect(await readRun(served, name), name).toBeUndefined();
+  });
+});
+
+describe('a verification', () => {
+  it('reads the store once, whoever joins it, and again when it is over', async () => {
+    const { post, state } = served();
+    let [calls, release] = [0, () => {}];
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const verify = () => {
+      calls += 1;
+      return gate;
+    };
+    let arrived = 0;
+    const store = {
+      get isFilling() {
+        arrived += 1;
+        return false;
+      },
+      metrics: { verifiedRows: 7 },
+      verify,
+    };
+    state.model = { ...state.model!, store: store as unknown as RowStore };
+    const asked = Array.from({ length: 5 }, () => post('/inspect/verify', {}));
+    while (arrived < 5) await new Promise((resolve) => setImmediate(resolve));
+    release();
+    for (const response of await Promise.all(asked)) expect(await response.json()).toEqual({ verifiedRows: 7, damage: null });
+    expect(calls).toBe(1);
+    await post('/inspect/verify', {});
+    expect(calls).toBe(2);
+  });
+
+  it('of a store that is being filled is refused before a row is computed', async () => {
+    const { post, state } = served();
+    let computed = 0;
+    const request = { rows: 4, width: 8, dtype: 'f32' as const, binding: { fgrams: 'f', model: 'm' } };
+    await using store = await openFillingStore('memory:inspect-filling', request, async () => {
+      computed += 1;
+    });
+    state.model = { ...state.model!, store };
+    const response = await post('/inspect/verify', {});
+    expect([response.status, await response.json()]).toMatchObject([409, { error: { code: 'store_incomplete' } }]);
+    await expect(store.verify()).rejects.toMatchObject({ code: 'STORE_INCOMPLETE' });
+    expect(computed).toBe(0);
   });
 });
 

@@ -88,6 +88,8 @@ export interface Status {
     readonly width: number;
     readonly dtype: string;
     readonly rowBytes: number;
+    /** Its rows have no checksums yet. */
+    readonly isFilling: boolean;
     readonly metrics: StoreNumbers;
     /** Rows that were computed again while serving, and those of them that were others; absent where none are. */
     readonly sample?: { readonly checked: number; readonly mismatches: number };

@@ -129,7 +129,8 @@ export function inspectRoutes(state: ServerState, { metrics, onError }: InspectC
       handle: async (c) => {
         const { store } = state.expectModel();
         if (store === undefined) throw new HttpError(404, 'store_missing', 'this model has no store');
-        return c.json(await verify(store, c.req.raw.signal));
+        if (store.isFilling) throw new HttpError(409, 'store_incomplete', 'the store is being filled: its rows have no checksums yet');
+        return c.json(await verify(store));
       },
     },
   ];
@@ -156,12 +157,28 @@ function statusOf({ id, fingerprint, engine, fgrams, store, verified }: ServedMo
 }
 
 /** Not its address: where a store lies is none of a client's business. */
-function storeOf({ url, rows, width, dtype, rowBytes, metrics }: RowStore): NonNullable<Status['store']> {
-  return { scheme: url.slice(0, url.indexOf(':')), rows, width, dtype, rowBytes, metrics };
+function storeOf({ url, rows, width, dtype, rowBytes, isFilling, metrics }: RowStore): NonNullable<Status['store']> {
+  return { scheme: url.slice(0, url.indexOf(':')), rows, width, dtype, rowBytes, isFilling, metrics };
 }
 
-async function verify(store: RowStore, signal: AbortSignal): Promise<{ verifiedRows: number; damage: string | null }> {
-  const damage = await store.verify({ signal }).then(
+interface Verification {
+  readonly verifiedRows: number;
+  readonly damage: string | null;
+}
+
+/** Under way: whoever asks meanwhile waits for the same one, and it goes on when he leaves. */
+const verifications = new WeakMap<RowStore, Promise<Verification>>();
+
+function verify(store: RowStore): Promise<Verification> {
+  const known = verifications.get(store);
+  if (known !== undefined) return known;
+  const verification = verifyOnce(store).finally(() => verifications.delete(store));
+  verifications.set(store, verification);
+  return verification;
+}
+
+async function verifyOnce(store: RowStore): Promise<Verification> {
+  const damage = await store.verify().then(
     () => null,
     (error) => {
       if (error?.code === 'STORE_CORRUPT') return 'rows do not match their checksums';

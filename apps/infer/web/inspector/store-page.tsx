@@ -88,7 +88,7 @@ function Latency({ counts }: { readonly counts: readonly number[] }) {
   );
 }
 
-function Verification({ api, store: { rows, metrics, sample } }: { readonly api: PageProps['api']; readonly store: Store }) {
+function Verification({ api, store: { rows, isFilling, metrics, sample } }: { readonly api: PageProps['api']; readonly store: Store }) {
   const [state, setState] = useState<'idle' | 'running' | 'done'>('idle');
   const [damage, setDamage] = useState<string | null>(null);
   const [error, setError] = useState<unknown>();
@@ -106,8 +106,9 @@ function Verification({ api, store: { rows, metrics, sample } }: { readonly api:
     <section aria-label="Verified rows">
       <h2>Verified rows</h2>
       <p role="status">
-        {formatCount(metrics.verifiedRows)} of {formatCount(rows)} rows were compared with their checksums and matched
-        {damage === null ? '.' : `; ${damage}.`}
+        {isFilling
+          ? 'The store is being filled: its rows have no checksums yet.'
+          : `${formatCount(metrics.verifiedRows)} of ${formatCount(rows)} rows were compared with their checksums and matched${damage === null ? '.' : `; ${damage}.`}`}
       </p>
       {sample !== undefined && (
         <p>
@@ -115,7 +116,7 @@ function Verification({ api, store: { rows, metrics, sample } }: { readonly api:
         </p>
       )}
       <progress value={metrics.verifiedRows} max={rows} aria-label="Verified rows" />{' '}
-      <button type="button" disabled={state === 'running'} onClick={start}>
+      <button type="button" disabled={isFilling || state === 'running'} onClick={start}>
         {state === 'running' ? 'Comparing…' : 'Compare all'}
       </button>
       <Problem error={error} />
