@@ -10,6 +10,7 @@ import { trainingSchema } from './run/training-config.js';
 import { trainModel } from './trainer.js';
 import { limitsOf } from './training/limits.js';
 import { settleMicroBatch } from './training/micro-batch.js';
+import { Optimizers } from './training/optimizers.js';
 import { goOnAs } from './training/place.js';
 import { TrainingStep } from './training/step.js';
 import { Windows } from './windows.js';
@@ -161,6 +162,26 @@ describe('training', () => {
     expect(goOnAs(device, elsewhere, { allowChange: true })).toEqual(changes);
   });
 
+  it('resumes with the micro-batch that was settled when it began, whatever there is room for now', async () => {
+    const given = { tokens: 20 * 8 * 16, batch: 8 };
+    const auto = { ...given, microBatch: 'auto' } as const;
+    using small = await openDevice();
+    const training = trainingSchema.parse(given);
+    using model = createModel(small, config, { seed: 1 });
+    using optimizers = new Optimizers(small, model, training);
+    using step = new TrainingStep(small, model, training, optimizers, { microBatch: 4 });
+    const bytes = step.passBytes(new Windows(source, { T: 16, seed: 1, matcher: inTurn() }).batch(0, 8));
+    Object.assign(small.info, { maxBufferBytes: 1.26 * bytes });
+    const parts = await train({ steps: 20, training: { ...given, microBatch: 4 } });
+    const stopped = await train({ steps: 20, stopAt: 7, training: auto, on: small });
+    const { place } = JSON.parse(readFileSync(join(checkpointFolder(stopped.directory, 7), 'state.json'), 'utf8'));
+    expect(place.microBatch).toBe(4);
+    // This device has room for the whole batch.
+    const resumed = await train({ steps: 20, directory: stopped.directory, training: auto });
+    expect(resumed.parameters).toEqual(parts.parameters);
+    expect(resumed.parameters).not.toEqual((await train({ steps: 20, training: auto })).parameters);
+  });
+
   it('overfits one batch to a loss below 0.05', async () => {
     const model = createModel(device, config, { seed: 3 });
     const few = Int32Array.from({ length: 33 }, (_, i) => (i * i * 7 + i) % 61);
@@ -206,7 +227,9 @@ describe('training', () => {
     const batch = new Windows(source, { T: 16, seed: 1, matcher: inTurn() }).batch(0, 8);
     const [most, less] = [false, true].map((recompute) => {
       using model = createModel(device, deep, { seed: 1 });
-      using step = new TrainingStep(device, model, trainingSchema.parse({ batch: 8, recompute }));
+      const training = trainingSchema.parse({ batch: 8, recompute });
+      using optimizers = new Optimizers(device, model, training);
+      using step = new TrainingStep(device, model, training, optimizers);
       expect(step.passBytes(batch)).toBe(step.report(batch).arenaBytes);
       return step.passBytes(batch);
     });
@@ -217,9 +240,10 @@ describe('training', () => {
     using model = createModel(device, config, { seed: 1 });
     const batch = new Windows(source, { T: 16, seed: 1, matcher: inTurn() }).batch(0, 8);
     const training = trainingSchema.parse({ batch: 8, microBatch: 'auto' });
-    const settled = (bufferBytes: number) => settleMicroBatch(device, model, training, batch, bufferBytes);
+    using optimizers = new Optimizers(device, model, training);
+    const settled = (bufferBytes: number) => settleMicroBatch(device, model, training, optimizers, batch, { bufferBytes });
     const bytesOf = (microBatch: number) => {
-      using step = new TrainingStep(device, model, training, { microBatch });
+      using step = new TrainingStep(device, model, training, optimizers, { microBatch });
       return step.passBytes(batch);
     };
     expect([8, 4, 2, 1].map((windows) => settled(1.26 * bytesOf(windows)))).toEqual([8, 4, 2, 1]);
@@ -258,7 +282,9 @@ describe('training', () => {
 
   it('leaves out a step whose loss is beyond its limit: nothing changes', async () => {
     using model = createModel(device, config, { seed: 1 });
-    using step = new TrainingStep(device, model, trainingSchema.parse({ batch: 2 }));
+    const training = trainingSchema.parse({ batch: 2 });
+    using optimizers = new Optimizers(device, model, training);
+    using step = new TrainingStep(device, model, training, optimizers);
     const batch = new Windows(source, { T: 16, seed: 1, matcher: inTurn() }).batch(0, 2);
     const before = await model.dense.flat.read();
     const settings = { step: 1, rate: 0.01, lossScale: 1 };

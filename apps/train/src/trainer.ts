@@ -11,6 +11,7 @@ import { EventLog } from './run/tensorboard.js';
 import type { TrainingConfig } from './run/training-config.js';
 import { limitsOf } from './training/limits.js';
 import { settleMicroBatch } from './training/micro-batch.js';
+import { Optimizers } from './training/optimizers.js';
 import { goOnAs, placeOf } from './training/place.js';
 import { loadState, saveState, type TrainingState } from './training/state.js';
 import { type StepReport, TrainingStep } from './training/step.js';
@@ -63,11 +64,15 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
   const { batch } = training;
   const T = model.config.decoder.contextLength;
   await using _lock = await acquireLock(path.join(directory, 'training.lock'));
-  const microBatch = settleMicroBatch(device, model, training, windows.batch(0, batch));
-  using program = new TrainingStep(device, model, training, { microBatch });
-  const saved = { variables: model.variables, moments: program.moments };
+  using optimizers = new Optimizers(device, model, training);
+  const saved = { variables: model.variables, moments: optimizers.moments };
   const from = await loadState(directory, saved);
-  for (const change of from === undefined ? [] : goOnAs(device, from.place, { allowChange })) options.onChange?.(change);
+  const changes = from === undefined ? [] : goOnAs(device, from.place, { allowChange });
+  for (const change of changes) options.onChange?.(change);
+  // Planned with the forms that are kept; another adapter may have room for less.
+  const kept = changes.length === 0 ? from?.place.microBatch : undefined;
+  const microBatch = settleMicroBatch(device, model, training, optimizers, windows.batch(0, batch), { kept });
+  using program = new TrainingStep(device, model, training, optimizers, { microBatch });
   const watch = new Watch(training, from);
   await using log = await MetricsLog.open(runPaths(directory).metrics, watch.step);
   await using events = await EventLog.open(runPaths(directory).events, log.entries, watch.seconds);
@@ -80,7 +85,7 @@ export async function trainModel(device: Device, model: Model, windows: Windows,
   const save = async () => {
     await log.sync();
     await program.flush();
-    await saveState(directory, saved, { ...(await watch.state(seconds())), place: placeOf(device) }, { last: training.keep });
+    await saveState(directory, saved, { ...(await watch.state(seconds())), place: placeOf(device, microBatch) }, { last: training.keep });
     lastSaved = performance.now();
   };
   let shown: Partial<Metrics> = {};

@@ -1,6 +1,7 @@
 /** Training steps as the trainer takes them: a plain decoder, SCONE, residual rows, in turn, round by round; and how long the device waits for its inputs. */
 import { batchForest, createModel } from '@sconelm/fgram-model';
 import { trainingFlops } from '../../../apps/train/dist/run/summary.js';
+import { Optimizers } from '../../../apps/train/dist/training/optimizers.js';
 import { TrainingStep } from '../../../apps/train/dist/training/step.js';
 
 /** @typedef {import('@sconelm/tensor-webgpu').Device} Device */
@@ -53,11 +54,13 @@ export async function measureSteps(device, inputs, rounds) {
     );
     /** @type {typeof batchForest} */
     const forest = (tokens, ...rest) => forests.get(/** @type {Int32Array<ArrayBuffer>} */ (tokens)) ?? batchForest(tokens, ...rest);
+    const optimizers = new Optimizers(device, model, training);
     return {
       name,
       config,
       model,
-      step: new TrainingStep(device, model, training, { forest }),
+      optimizers,
+      step: new TrainingStep(device, model, training, optimizers, { forest }),
       /** The trainer's way: windows and forests are made as they are needed. */
       whole: { batchOf: (/** @type {number} */ i) => windows.batch(i, training.batch), ms: /** @type {number[]} */ ([]) },
       /** What the device takes: the same steps on inputs that are there. */
@@ -86,6 +89,6 @@ export async function measureSteps(device, inputs, rounds) {
     idle: median(form.whole.ms.map((ms, i) => 1 - form.ready.ms[i] / ms)),
     nodesPerToken: form.nodes / positions,
   }));
-  for (const { step, model } of forms) for (const owned of [step, model]) owned[Symbol.dispose]();
+  for (const { step, optimizers, model } of forms) for (const owned of [step, optimizers, model]) owned[Symbol.dispose]();
   return found;
 }

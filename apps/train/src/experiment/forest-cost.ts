@@ -4,6 +4,7 @@ import { TokenReader } from '@sconelm/ngram-miner';
 import type { Device } from '@sconelm/tensor-webgpu';
 import { trainingFlops } from '../run/summary.js';
 import { trainingSchema } from '../run/training-config.js';
+import { Optimizers } from '../training/optimizers.js';
 import { type ForestBuilder, TrainingStep } from '../training/step.js';
 import { Windows } from '../windows.js';
 import { type RunResult, runOptionsSchema } from './grid.js';
@@ -35,9 +36,10 @@ export async function measureForests(
   const matcher = inputs.fgrams.set.matcher(inputs.data.tokenizer.endOfText);
   const windows = new Windows(tokens, { T, seed: training.seed, matcher });
   const batches = Array.from({ length: BATCHES }, (_, i) => windows.batch(i, training.batch));
+  using optimizers = new Optimizers(device, model, training);
   const forms = FORMS.map(([name, forest]) => ({
     name,
-    step: new TrainingStep(device, model, training, { forest }),
+    step: new TrainingStep(device, model, training, optimizers, { forest }),
     ms: [] as number[],
     ...{ nodes: 0, arenaBytes: 0 },
   }));

@@ -3,6 +3,7 @@ import { createModel, type ModelConfig } from '@sconelm/fgram-model';
 import { openDevice } from '@sconelm/tensor-webgpu';
 import { expect, it } from 'vitest';
 import { trainingSchema } from '../run/training-config.js';
+import { Optimizers } from '../training/optimizers.js';
 import { type ForestBuilder, TrainingStep } from '../training/step.js';
 import { separateForest } from './separate-forest.js';
 
@@ -23,7 +24,9 @@ it('steps over f-grams alone, and padded, are steps over their forest', async ()
   const found = [];
   for (const forest of forests) {
     using model = createModel(device, config, { seed: 1 });
-    using step = new TrainingStep(device, model, trainingSchema.parse({ batch: 2 }), forest && { forest });
+    const training = trainingSchema.parse({ batch: 2 });
+    using optimizers = new Optimizers(device, model, training);
+    using step = new TrainingStep(device, model, training, optimizers, forest && { forest });
     const steps = [];
     // The f-gram model begins as nothing: the second step is its first.
     for (const number of [1, 2, 3]) {

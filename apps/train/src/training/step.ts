@@ -3,20 +3,8 @@
  * whose gradients are summed first: what exchanges gradients between devices would stand between the two programs.
  */
 import { decoderLosses, recomputedBlock, transformerBlock } from '@sconelm/decoder';
+import { batchForest, batchInputs, embed, type ForestTensors, fgramRows, type Model, RESIDUAL, residualOf } from '@sconelm/fgram-model';
 import {
-  batchForest,
-  batchInputs,
-  embed,
-  type ForestTensors,
-  fgramRows,
-  HostTable,
-  type Model,
-  RESIDUAL,
-  RowAdam,
-  residualOf,
-} from '@sconelm/fgram-model';
-import {
-  AdamW,
   type Device,
   GradientAccumulator,
   grad,
@@ -27,14 +15,13 @@ import {
   stack,
   type Tensor,
   update,
-  type Variable,
   type VariableSet,
   zeros,
 } from '@sconelm/tensor-webgpu';
 import { TrainError } from '../errors.js';
 import type { TrainingConfig } from '../run/training-config.js';
 import type { WindowBatch } from '../windows.js';
-import { HostRows } from './host-rows.js';
+import type { Optimizers } from './optimizers.js';
 
 /** What a step reports: its loss in nats per token, and the norm of its gradients before clipping; no finite number where it was left out. */
 export interface StepReport {
@@ -64,11 +51,8 @@ type Touched = { readonly rowIds: Tensor };
 type Settings = { readonly rates: Tensor; readonly scale: Tensor; readonly limit: Tensor };
 type Report = { report: Tensor };
 
-interface TouchedRows {
-  /** By id. */
-  readonly places: ReadonlyMap<number, number>;
-  readonly ids: Int32Array<ArrayBuffer>;
-}
+/** Of residual rows, by id: each one's place in `Touched`. */
+type Places = ReadonlyMap<number, number>;
 
 /** Stands for Infinity, which a shader may not see. */
 const LARGEST = 3e38;
@@ -83,13 +67,8 @@ export interface StepOptions {
 }
 
 export class TrainingStep implements Disposable {
-  /** Of both optimisers, for checkpoints. */
-  readonly moments: readonly (Variable | HostTable)[];
   readonly #model: Model;
-  readonly #optimizer: AdamW;
-  readonly #rowOptimizer: RowAdam | undefined;
-  /** Where residual rows are in host memory. */
-  readonly #host: HostRows | undefined;
+  readonly #optimizers: Optimizers;
   readonly #sums: GradientAccumulator | undefined;
   readonly #microBatches: number;
   readonly #batch: number;
@@ -106,9 +85,10 @@ export class TrainingStep implements Disposable {
     device: Device,
     model: Model,
     training: TrainingConfig,
+    optimizers: Optimizers,
     { microBatch = training.batch, forest = batchForest }: StepOptions = {},
   ) {
-    const { dense, residual } = model;
+    const { dense } = model;
     const { batch } = training;
     if (batch % microBatch !== 0)
       throw new TrainError(
@@ -122,33 +102,20 @@ export class TrainingStep implements Disposable {
     this.#batch = microBatch;
     this.#forest = forest;
     this.#microBatches = batch / microBatch;
-    this.#optimizer = new AdamW(device, dense, {
-      group: (name, shape) => ({
-        weightDecay: isDecayed(name, shape.length) ? training.weightDecay : 0,
-        rateFactor: name.startsWith('fgram.') ? training.fgramRate : training.freezeMain ? 0 : 1,
-      }),
-    });
-    const touchedRows = batch * model.config.decoder.contextLength;
-    const rateFactor = training.tableRate;
-    this.#host = residual instanceof HostTable ? new HostRows(device, residual, { positions: touchedRows, rateFactor }) : undefined;
-    this.#rowOptimizer =
-      residual === undefined || residual instanceof HostTable ? undefined : new RowAdam(device, residual, { rateFactor });
-    const table = residual instanceof HostTable ? this.#host?.resident : residual;
-    const rowOptimizer = this.#host?.optimizer ?? this.#rowOptimizer;
-    const onDevice = [...this.#optimizer.moments, ...(this.#rowOptimizer?.moments ?? [])];
-    for (const moment of onDevice) moment.write(new Float32Array(moment.tensor.size));
-    this.moments = [...onDevice, ...(this.#host?.moments ?? [])];
+    this.#optimizers = optimizers;
+    const { table, rows: rowOptimizer } = optimizers;
     const trained = { ...model, parameters: (name: string) => (name === RESIDUAL && table ? table.tensor : model.parameters(name)) };
     const dtype = training.precision === 'mixed' ? device.floatType('f16') : 'f32';
     if (this.#microBatches === 1) {
       this.#pass = device.compile((x: BatchTensors & Settings) => {
         const { loss, gradients, touched } = lossAndGradients(x, trained, training, dtype);
-        const { updates, norm } = this.#optimizer.step(gradients, x.rates);
+        const { updates, norm } = optimizers.dense.step(gradients, x.rates);
         const rows = touched === undefined ? [] : (rowOptimizer?.step(touched, x.nodeIds, x.rates, norm) ?? []);
         return { outputs: { report: stack([loss, norm]) }, updates: [...updates, ...rows] };
       });
       return;
     }
+    const touchedRows = batch * model.config.decoder.contextLength;
     const sums = new GradientAccumulator(device, dense);
     this.#sums = sums;
     this.#rowSums = table && device.variables({ 'row.sums': { shape: [touchedRows, table.shape[1]] } }, 'sums of row gradients');
@@ -160,7 +127,7 @@ export class TrainingStep implements Disposable {
       return { outputs: { report: stack([loss]) }, updates: [...sums.add(gradients), ...(rows ?? [])] };
     });
     this.#apply = device.compile(({ rates, rowIds }: Settings & Touched) => {
-      const { updates, norm } = this.#optimizer.step(sums.mean(this.#microBatches), rates);
+      const { updates, norm } = optimizers.dense.step(sums.mean(this.#microBatches), rates);
       const rows = rowSums && [
         ...(rowOptimizer?.step(rowSums.tensor.mul(1 / this.#microBatches), rowIds, rates, norm) ?? []),
         update(rowSums, zeros(rowSums.shape)),
@@ -174,7 +141,8 @@ export class TrainingStep implements Disposable {
     const T = this.#model.config.decoder.contextLength;
     const input = this.#settings(settings);
     const size = this.#batch * T;
-    const touched = await this.#stage(windows);
+    const places = this.#placesOf(windows);
+    await this.#optimizers.host?.rows.stage(places.keys());
     let nodes = 0;
     const reports: Promise<ArrayLike<number>>[] = [];
     const keep = (report: Promise<ArrayLike<number>>) => {
@@ -183,14 +151,14 @@ export class TrainingStep implements Disposable {
     };
     for (let i = 0; i < this.#microBatches; i++) {
       const part = sliceOf(windows, i * size, (i + 1) * size);
-      const { inputs, count } = this.#inputs(part, touched);
+      const { inputs, count } = this.#inputs(part, places);
       nodes += count;
       const call = { ...inputs, ...input };
       await this.#pass.prepare(call);
       keep(this.#pass.run(call).report.data());
     }
     if (this.#apply !== undefined) {
-      const call = { ...input, rowIds: hostTensor(touched.ids) };
+      const call = { ...input, rowIds: hostTensor(this.#rowIds(places, windows.tokens.length)) };
       await this.#apply.prepare(call);
       keep(this.#apply.run(call).report.data());
     }
@@ -208,24 +176,18 @@ export class TrainingStep implements Disposable {
   }
 
   #call(windows: WindowBatch) {
-    const { inputs } = this.#inputs(sliceOf(windows, 0, this.#batch * this.#model.config.decoder.contextLength), this.#touched(windows));
+    const { inputs } = this.#inputs(sliceOf(windows, 0, this.#batch * this.#model.config.decoder.contextLength), this.#placesOf(windows));
     return { ...inputs, ...this.#settings({ step: 1, rate: 0, lossScale: 1, lossLimit: Infinity }) };
-  }
-
-  /** Brings the residual rows of a batch to the device, where they are in host memory. */
-  async #stage(windows: WindowBatch): Promise<TouchedRows> {
-    await this.#host?.rows.stage(this.#touched(windows).places.keys());
-    return this.#touched(windows);
   }
 
   /** Makes tables in host memory hold what the device does. */
   async flush(): Promise<void> {
-    await this.#host?.rows.flush();
+    await this.#optimizers.host?.rows.flush();
   }
 
-  /** The residual rows that a whole batch touches, where they have to be brought, or micro-batches have to add theirs up. */
-  #touched({ tokens, lengths, ids }: WindowBatch): TouchedRows {
-    const isNeeded = this.#rowSums !== undefined || this.#host !== undefined;
+  /** The residual rows that a whole batch touches, by id, where they have to be brought, or micro-batches have to add theirs up. */
+  #placesOf({ lengths, ids }: WindowBatch): Places {
+    const isNeeded = this.#rowSums !== undefined || this.#optimizers.host !== undefined;
     const rows = isNeeded ? (this.#model.residual?.shape[0] ?? 0) : 0;
     const places = new Map<number, number>();
     for (let i = 0; i < ids.length; i++) {
@@ -233,19 +195,24 @@ export class TrainingStep implements Disposable {
       // A position whose f-gram was left out is of length 1.
       if (lengths[i] > 1 && id >= 0 && id < rows && !places.has(id)) places.set(id, places.size);
     }
-    const all = new Int32Array(rows === 0 ? 1 : tokens.length).fill(-1);
+    return places;
+  }
+
+  /** `Touched` of a batch of so many positions; its rows are on the device. */
+  #rowIds(places: Places, positions: number): Int32Array<ArrayBuffer> {
+    const all = new Int32Array(this.#rowSums === undefined ? 1 : positions).fill(-1);
     for (const [id, place] of places) all[place] = this.#rowOf(id);
-    return { places, ids: all };
+    return all;
   }
 
   /** Where residual row `id` is in the table that programs read. */
   #rowOf(id: number): number {
-    return this.#host === undefined ? id : this.#host.rows.slotOf(id);
+    return this.#optimizers.host === undefined ? id : this.#optimizers.host.rows.slotOf(id);
   }
 
   #settings({ step, rate, lossScale, lossLimit }: StepSettings) {
     return {
-      rates: hostTensor(this.#optimizer.rates(step, rate, lossScale)),
+      rates: hostTensor(this.#optimizers.dense.rates(step, rate, lossScale)),
       scale: hostTensor(Float32Array.of(lossScale), []),
       limit: hostTensor(Float32Array.of(Math.min(lossLimit, LARGEST)), []),
     };
@@ -253,7 +220,7 @@ export class TrainingStep implements Disposable {
 
   #inputs(
     { tokens, targets, lengths, ids }: WindowBatch,
-    { places }: TouchedRows,
+    places: Places,
   ): { inputs: { readonly [K in keyof BatchTensors]: HostTensor }; count: number } {
     const { decoder, fgram } = this.#model.config;
     const shape = [this.#batch, decoder.contextLength] as const;
@@ -262,7 +229,7 @@ export class TrainingStep implements Disposable {
     if (fgram !== undefined) {
       const forest = this.#forest(tokens, lengths, shape[1], fgram.maxLength, { ids });
       const own = this.#rowSums === undefined ? none : hostTensor(forest.ids.map((id) => places.get(id) ?? -1));
-      const resident = this.#host === undefined ? {} : { nodeIds: hostTensor(forest.ids.map((id) => this.#rowOf(id))) };
+      const resident = this.#optimizers.host === undefined ? {} : { nodeIds: hostTensor(forest.ids.map((id) => this.#rowOf(id))) };
       return { inputs: { ...batchInputs(forest, shape, fgram), ...resident, ...common, places: own }, count: forest.nodes };
     }
     return {
@@ -276,14 +243,8 @@ export class TrainingStep implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const owned of [this.#pass, this.#apply, this.#sums, this.#rowSums, this.#optimizer, this.#rowOptimizer, this.#host])
-      owned?.[Symbol.dispose]();
+    for (const owned of [this.#pass, this.#apply, this.#sums, this.#rowSums]) owned?.[Symbol.dispose]();
   }
-}
-
-/** Matrices decay; the token tables, positions, norms, biases and the gain do not. */
-function isDecayed(name: string, rank: number): boolean {
-  return rank === 2 && !/(^|\.)(tok|pos)\.weight$/.test(name);
 }
 
 /** Masters are f32; with `dtype` f16 the passes run on rounded copies of them. */
