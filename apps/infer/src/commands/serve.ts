@@ -37,6 +37,7 @@ export const serveCommand = defineCommand({
     noAuth: z.boolean().default(false).describe('no key, though others than this machine can reach the server'),
     allowedHosts: z.array(z.string()).default([]).describe('names that requests may call the server by'),
     corsOrigins: z.array(z.string()).default([]).describe('origins of pages that may ask'),
+    noInspector: z.boolean().default(false).describe('neither the inspector’s page nor what it asks'),
     slots: z.int().min(1).max(256).default(8).describe('sequences that are decoded side by side'),
     maxWaiting: z.int().min(0).max(65_536).default(256).describe('sequences that may wait for a slot'),
     chunk: z.int().min(1).max(4096).default(64).describe('tokens of prompts that a step reads'),
@@ -77,6 +78,7 @@ export const serveCommand = defineCommand({
       keys,
       allowedHosts: [config.host, ...config.allowedHosts],
       corsOrigins: config.corsOrigins,
+      noInspector: config.noInspector,
       onError: (error, requestId) => process.stderr.write(`request ${requestId}: ${error instanceof Error ? error.stack : error}\n`),
     });
     const listening = await listen(app, state, config);
@@ -108,7 +110,10 @@ export const serveCommand = defineCommand({
       verified: fgrams?.verified,
       directory: config.model === undefined ? run.directory : undefined,
     };
-    output({ url: listening.url, model: id }, `serving ${id} on ${listening.url}/v1, the inspector on ${listening.url}/\n`);
+    output(
+      { url: listening.url, model: id },
+      `serving ${id} on ${listening.url}/v1${config.noInspector ? '' : `, the inspector on ${listening.url}/`}\n`,
+    );
     progress[Symbol.dispose]();
     const failure = await ended;
     progress.note('no new requests; waiting for those that run');

@@ -220,3 +220,12 @@ describe('the routes', () => {
       expect((await response).status).toBe(status);
   });
 });
+
+it('without the inspector there is neither its page nor what it asks, and the API stays', async () => {
+  const { ask, post, routes } = served({ noInspector: true });
+  for (const response of [ask('/'), ask('/assets/x.js'), ask('/inspect/status'), ask('/inspect/runs'), post('/inspect/verify', {})])
+    expect(await (await response).json()).toMatchObject({ error: { code: 'route_not_found' } });
+  expect(routes.filter(({ path }) => path.startsWith('/inspect'))).toEqual([]);
+  expect((await ask('/v1/models')).status).toBe(200);
+  expect((await served().ask('/inspect/status')).status).toBe(200);
+});

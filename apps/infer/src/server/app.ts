@@ -24,6 +24,8 @@ export interface AppOptions {
   readonly keys?: readonly string[];
   /** Origins of pages that may ask. */
   readonly corsOrigins?: readonly string[];
+  /** Neither the inspector's page nor what it asks. */
+  readonly noInspector?: boolean;
   /** Of a request's body. Default 4 MiB. */
   readonly maxBodyBytes?: number;
   /** Default 15 s. */
@@ -35,9 +37,9 @@ export interface AppOptions {
 /** The routes, and those that are open to all. */
 export function createApp(state: ServerState, options: AppOptions) {
   const { version, allowedHosts = [], keys = [], corsOrigins = [], maxBodyBytes = 2 ** 22, pingMs = 15_000 } = options;
-  const { onError = () => {} } = options;
+  const { noInspector = false, onError = () => {} } = options;
   const metrics = createMetrics(() => state.model);
-  const routes = routesOf(state, { version, metrics, pingMs, onError });
+  const routes = routesOf(state, { version, metrics, pingMs, noInspector, onError });
   const app = new Hono<{ Variables: AppVariables }>();
   app.use(async (c, next) => {
     const given = c.req.header('x-request-id');
@@ -95,14 +97,26 @@ function addressOf(c: Context): string {
   }
 }
 
+const pageRoutes: readonly Route[] = [
+  { method: 'get', path: '/', open: true, summary: 'The inspector: a page', handle: () => pageFile('index.html') },
+  {
+    method: 'get',
+    path: '/assets/:file',
+    open: true,
+    summary: 'Its files',
+    handle: (c) => pageFile(`assets/${c.req.param('file')}`),
+  },
+];
+
 function routesOf(
   state: ServerState,
   {
     version,
     metrics,
     pingMs,
+    noInspector,
     onError,
-  }: { metrics: ReturnType<typeof createMetrics> } & Required<Pick<AppOptions, 'version' | 'pingMs' | 'onError'>>,
+  }: { metrics: ReturnType<typeof createMetrics> } & Required<Pick<AppOptions, 'version' | 'pingMs' | 'noInspector' | 'onError'>>,
 ): Route[] {
   const health = (c: AppContext) => c.json({ status: 'ok' });
   const missing = (what: string) => (): never => {
@@ -238,15 +252,7 @@ function routesOf(
       summary: 'Metrics for Prometheus',
       handle: async (c) => c.text(await metrics.text(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }),
     },
-    { method: 'get', path: '/', open: true, summary: 'The inspector: a page', handle: () => pageFile('index.html') },
-    {
-      method: 'get',
-      path: '/assets/:file',
-      open: true,
-      summary: 'Its files',
-      handle: (c) => pageFile(`assets/${c.req.param('file')}`),
-    },
-    ...inspectRoutes(state, { metrics, onError }),
+    ...(noInspector ? [] : [...pageRoutes, ...inspectRoutes(state, { metrics, onError })]),
     { method: 'get', path: '/openapi.json', summary: 'This document', handle: (c) => c.json(openApiDocument(routes, version)) },
     { method: 'post', path: '/v1/embeddings', summary: 'Not supported', handle: missing('embeddings are not supported') },
     {
