@@ -5,6 +5,7 @@ import { stream } from 'hono/streaming';
 import { z } from 'zod';
 import type { GenerationEvent } from '../engine/request.js';
 import { encodePrompt } from '../server/choices.js';
+import { Client } from '../server/client.js';
 import { asHttpError, badRequest, HttpError } from '../server/errors.js';
 import type { Metrics } from '../server/metrics.js';
 import { parseParameters } from '../server/parameters.js';
@@ -76,8 +77,14 @@ export function inspectRoutes(state: ServerState, { metrics, onError }: InspectC
         if (text.length > MOST_TOKENS * 64) throw tooLong(`${text.length} characters`);
         const tokens = [model.tokenizer.endOfText, ...model.tokenizer.encode(text)];
         if (tokens.length > MOST_TOKENS) throw tooLong(`${tokens.length} tokens`);
-        const asked = { fgramLimit, alternatives, owner: c.get('owner'), signal: c.req.raw.signal };
-        return c.json(await inspectText(model, tokens, new TextEncoder().encode(text).length, asked));
+        const client = new Client();
+        client.watch(c.req.raw.signal);
+        try {
+          const asked = { fgramLimit, alternatives, owner: c.get('owner'), signal: client.signal };
+          return c.json(await inspectText(model, tokens, new TextEncoder().encode(text).length, asked));
+        } finally {
+          client.release();
+        }
       },
     },
     {
@@ -197,9 +204,7 @@ function generate(
 ): Response {
   const { tokenizer, engine, fgrams, stopTokens } = model;
   const { tokens: prompt } = encodePrompt(model, parameters.prompt, true);
-  const abort = new AbortController();
-  const leave = () => abort.abort(new DOMException('the client has left', 'AbortError'));
-  c.req.raw.signal.addEventListener('abort', leave);
+  const client = new Client();
   const { fgram_limit: fgramLimit, top_k: topK, temperature, seed } = parameters;
   const events = engine.generate({
     prompt,
@@ -211,24 +216,27 @@ function generate(
     tellsLookUps: true,
     fgramLimit,
     owner: c.get('owner'),
-    signal: abort.signal,
+    signal: client.signal,
   });
+  client.watch(c.req.raw.signal);
   c.header('content-type', 'application/x-ndjson; charset=utf-8');
   c.header('cache-control', 'no-cache');
   c.header('x-accel-buffering', 'no');
   return stream(c, async (out) => {
-    out.onAbort(leave);
+    out.onAbort(client.leave);
     const send = (message: GenerateMessage) => out.write(`${JSON.stringify(message)}\n`);
     try {
       const messages = inspectGeneration(counted(events, metrics), { tokenizer, fgrams, prompt, fgramLimit });
       for await (const message of messages) await send(message);
     } catch (error) {
-      const isGone = abort.signal.aborted;
+      const isGone = client.signal.aborted;
       metrics.finish(isGone ? 'abort' : 'error');
       if (isGone) return;
       const told = asHttpError(error);
       if (told.status >= 500) onError(error, c.get('requestId'));
       await send({ kind: 'error', message: told.message });
+    } finally {
+      client.release();
     }
   });
 }

@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import { stream } from 'hono/streaming';
 import type { CompletionEvent } from '../engine/completion.js';
 import { type ChoicePart, type Prompt, requestsOf, startChoice, wholeChoice } from './choices.js';
+import { Client } from './client.js';
 import { asHttpError, badRequest } from './errors.js';
 import type { Metrics } from './metrics.js';
 import type { GenerationParameters } from './parameters.js';
@@ -48,15 +49,13 @@ export async function answer(
 ): Promise<Response> {
   const { echo, logprobs, stream: streams, stream_options: streamOptions } = parameters;
   if (streamOptions !== undefined && !streams) throw badRequest('stream_options', 'invalid_value', 'stream_options needs stream: true');
-  const abort = new AbortController();
-  const leave = () => abort.abort(new DOMException('the client has left', 'AbortError'));
-  c.req.raw.signal.addEventListener('abort', leave);
-  const requests = requestsOf(model, prompts, parameters, { owner, signal: abort.signal });
+  const client = new Client();
   const usage = { prompt_tokens: prompts.reduce((sum, { tokens }) => sum + tokens.length, 0), completion_tokens: 0, total_tokens: 0 };
   usage.total_tokens = usage.prompt_tokens;
   const arrived = performance.now();
   const choices: AsyncGenerator<ChoicePart, void>[] = [];
   try {
+    const requests = requestsOf(model, prompts, parameters, { owner, signal: client.signal });
     for (const [index, request] of requests.entries()) {
       let last: number | undefined;
       const onEvent = (event: CompletionEvent) => {
@@ -72,14 +71,15 @@ export async function answer(
       choices.push(startChoice(model, request, { index, prompt, echo, hasLogprobs: logprobs !== undefined, onEvent }));
     }
   } catch (error) {
-    leave();
+    client.leave();
     throw error;
   }
+  client.watch(c.req.raw.signal);
   const id = `${form.prefix}${randomUUID()}`;
   const head = { id, object: streams ? form.chunkObject : form.object, created: Math.floor(Date.now() / 1000), model: model.id };
   const fail = (error: unknown) => {
-    metrics.finish(abort.signal.aborted ? 'abort' : 'error');
-    leave();
+    metrics.finish(client.signal.aborted ? 'abort' : 'error');
+    client.leave();
     return error;
   };
   if (!streams) {
@@ -88,6 +88,8 @@ export async function answer(
       return c.json({ ...head, system_fingerprint: model.fingerprint, choices: whole.map(form.choice), usage });
     } catch (error) {
       throw fail(error);
+    } finally {
+      client.release();
     }
   }
 
@@ -95,7 +97,7 @@ export async function answer(
   c.header('cache-control', 'no-cache');
   c.header('x-accel-buffering', 'no');
   return stream(c, async (out) => {
-    out.onAbort(leave);
+    out.onAbort(client.leave);
     const send = (data: object | string) => out.write(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
     const ping = setInterval(() => out.write(': ping\n\n'), pingMs);
     const includesUsage = streamOptions?.include_usage === true;
@@ -111,7 +113,7 @@ export async function answer(
       if (includesUsage) await sendChoices([], usage);
       await send('[DONE]');
     } catch (error) {
-      const isGone = abort.signal.aborted;
+      const isGone = client.signal.aborted;
       fail(error);
       if (!isGone) {
         const told = asHttpError(error);
@@ -121,6 +123,7 @@ export async function answer(
       }
     } finally {
       clearInterval(ping);
+      client.release();
     }
   });
 }
