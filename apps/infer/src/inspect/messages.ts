@@ -1,4 +1,5 @@
 /** What the inspector's routes answer. The page reads these types too, so nothing here knows Node. */
+import type { EngineStatus } from '../engine/engine.js';
 
 export interface InspectedFgram {
   /** Tokens. */
@@ -68,19 +69,7 @@ export interface Status {
     readonly vocabSize: number;
     readonly fgrams?: { readonly size: number; readonly maxLength: number };
   };
-  readonly queue: {
-    readonly running: number;
-    readonly waiting: number;
-    readonly slots: number;
-    readonly steps: number;
-    readonly promptTokens: number;
-    readonly generatedTokens: number;
-    readonly blocks: number;
-    readonly usedBlocks: number;
-    readonly preemptions: number;
-    readonly prefixQueries: number;
-    readonly prefixHits: number;
-  };
+  readonly queue: EngineStatus;
   readonly store?: {
     /** The kind of medium. */
     readonly scheme: string;

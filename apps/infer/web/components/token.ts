@@ -1,22 +1,10 @@
 /** A token as the pages show it, wherever it was computed. */
-
-export interface ShownFgram {
-  /** Tokens. */
-  readonly length: number;
-  readonly text: string;
-  /** 1 is the most frequent. */
-  readonly rank: number;
-  /** Occurrences in the corpus. */
-  readonly count: number;
-  /** Where its row came from. */
-  readonly tier?: string;
-  readonly lookUpMs?: number;
-}
+import type { InspectedFgram } from '../../src/inspect/messages.js';
 
 export interface ShownToken {
   readonly text: string;
   /** The f-gram whose row stood in for the token. */
-  readonly fgram?: ShownFgram;
+  readonly fgram?: InspectedFgram;
   /** Nats. */
   readonly loss?: number;
   /** Nats, where the model looks nothing up. */
